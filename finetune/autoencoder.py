@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Alignment = Literal["exact", "reference"]
-"""How the decoded picture lies. "exact" is upsample-then-convolve. "reference" is the partitioned decode of the
-published code: the same picture one pixel further down and right, for checkpoints trained with that shift."""
+"""How the decoded picture lies. "exact" is upsample-then-convolve. "reference" is the partitioned decode of
+the published code: the same picture one pixel down and right, for checkpoints trained with that shift."""
 
 F8_SCALE_FACTOR, F16_SCALE_FACTOR = 8, 16  # picture pixels per latent, along each axis
 
@@ -31,7 +31,7 @@ PipelineT = TypeVar("PipelineT", bound=DiffusionPipeline)
 class SubPixelConvOut(nn.Module):
     """`conv3x3(nearest_x2(features))` computed at the resolution of `features`.
 
-    Along one axis the enlarged rows 2i and 2i + 1 are both source row i. A 3-tap kernel (w0, w1, w2) at output
+    Along one axis the enlarged rows 2i and 2i + 1 are both source row i. A 3-tap kernel (w0, w1, w2) at
     row 2i thus reads source rows (i - 1, i) with taps (w0, w1 + w2); at row 2i + 1 it reads (i, i + 1) with
     (w0 + w1, w2). Two axes give four 2 x 2 kernels: one convolution of four times the output channels, whose
     results interleave. (As 3 x 3 kernels they would be 5/9 zeros, 1.5 times slower measured on a CPU.)
