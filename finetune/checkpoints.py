@@ -48,21 +48,17 @@ def load_autoencoder(
     config = _read_json(folder / "config.json")
     stride, repairs = config.get("stride"), []
     if stride not in (None, 1, 2):
-        raise ValueError(
-            f"{folder / 'config.json'} says stride {stride!r}; an F16 VAE says 2, an F8 one 1 or nothing"
-        )
+        raise ValueError(f"{folder}/config.json says stride {stride!r}; F16 says 2, F8 says 1 or nothing")
     if autoencoder == "f8" and stride == 2:
-        raise ValueError(
-            f"{folder} is an F16 VAE (stride 2) and was asked for as F8; open it with autoencoder='f16'"
-        )
+        raise ValueError(f"{folder} is an F16 VAE (stride 2), not F8 as asked; ask for autoencoder='f16'")
     f16 = autoencoder == "f16" or (autoencoder == "auto" and stride == 2)
     if f16 and stride != 2:
         repairs.append(
-            "vae/config.json does not say `stride: 2`, though this checkpoint is used as F16; stride 2 was set."
+            "vae/config.json does not say `stride: 2`, though the checkpoint is used as F16; it was set to 2."
         )
     if config.get("_class_name") != "AutoencoderKL":
         repairs.append(
-            f"vae/config.json names the class {config.get('_class_name')!r}; diffusers' AutoencoderKL was used."
+            f"vae/config.json names the class {config.get('_class_name')!r}; it was opened as AutoencoderKL."
         )
     with _unknown_keys_unmentioned():
         vae = AutoencoderKL.from_pretrained(
@@ -136,7 +132,7 @@ def _vae_folder(source: str | Path) -> Path:
                 )
             return candidate
     raise ValueError(
-        f"{folder} has neither vae/config.json nor config.json; give a pipeline's or a VAE's folder"
+        f"{folder} has no vae/config.json and no config.json; give a pipeline's or a VAE's folder"
     )
 
 
@@ -151,8 +147,8 @@ def _local_folder(source: str | Path, patterns: list[str]) -> Path:
         return Path(snapshot_download(hub_id, allow_patterns=patterns, ignore_patterns=_VARIANTS))
     except GatedRepoError as error:
         raise ValueError(
-            f"{hub_id} is gated: accept its licence at https://huggingface.co/{hub_id} while logged in, then run "
-            "`hf auth login` here or set HF_TOKEN to a token of that account"
+            f"{hub_id} is gated: accept its licence at https://huggingface.co/{hub_id} while logged in, then "
+            "run `hf auth login` here or set HF_TOKEN to a token of that account"
         ) from error
     except RepositoryNotFoundError as error:
         raise ValueError(

@@ -87,7 +87,8 @@ def tiled_decode(vae: AutoencoderKL, raw: Tensor, *, tile_px: int = MIN_TILE_PX)
     tile = tile_px // factor
     height, width = raw.shape[-2:]
     rows, columns = _tile_starts(height, tile), _tile_starts(width, tile)
-    pixels = torch.zeros(raw.shape[0], 3, height * factor, width * factor, dtype=raw.dtype, device=raw.device)
+    size = (height * factor, width * factor)
+    pixels = torch.zeros(raw.shape[0], 3, *size, dtype=torch.float32, device=raw.device)
     weights = torch.zeros_like(pixels[:1, :1])
     for row in rows:
         for column in columns:
@@ -118,7 +119,7 @@ def execution_device(module: torch.nn.Module) -> torch.device:
 
 
 def _tile_starts(length: int, tile: int) -> list[int]:
-    """First latents of the tiles along one axis: steps of three quarters, the last tile flush with the end."""
+    """First latents of the tiles along one axis: steps of three quarters, the last flush with the end."""
     if length <= tile:
         return [0]
     return [*range(0, length - tile, tile - tile // 4), length - tile]
@@ -131,7 +132,7 @@ def _tile_weight(part: Tensor) -> Tensor:
         position = torch.arange(length, device=part.device, dtype=torch.float32) + 0.5
         from_border = torch.minimum(position, length - position)
         sides.append((from_border / (length / 4)).clamp(max=1))
-    return (sides[0][:, None] * sides[1]).to(part.dtype)
+    return sides[0][:, None] * sides[1]
 
 
 def _to_uint8(pixels: Tensor) -> NDArray[np.uint8]:

@@ -65,7 +65,7 @@ def latents_to_rgb(latents: Tensor, latent_rgb: LatentRgb) -> NDArray[np.uint8]:
 
 
 def _smooth_picture(rng: np.random.Generator, *, side_px: int) -> NDArray[np.uint8]:
-    """(side, side, 3) uint8: a mean colour and a few slow waves in each channel, covering most of the range."""
+    """(side, side, 3) uint8: a mean colour and a few slow waves in each channel."""
     axis = np.linspace(0, 1, side_px)
     picture = np.empty((side_px, side_px, 3))
     for channel in range(3):

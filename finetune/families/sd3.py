@@ -1,0 +1,55 @@
+"""Stable Diffusion 3 and 3.5, and Micro-4K: an MMDiT with a position table and classifier-free guidance.
+
+Latents go in unpacked and the transformer cuts its own patches. The schedule's shift is one number (3.0).
+Guidance runs the transformer twice a step, on the prompt and on the negative prompt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffusers import DiffusionPipeline, StableDiffusion3Pipeline
+from torch import Tensor
+
+from finetune.autoencoder import vae_scale_factor
+from finetune.families.family import Family, LatentGeometry
+
+
+class Sd3(Family):
+    """The family of `StableDiffusion3Pipeline`."""
+
+    name = "sd3"
+    takes_negative_prompt = True
+    lora_targets = (
+        *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0"),
+        *("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out"),
+    )
+
+    @property
+    def pipeline_class(self) -> type[StableDiffusion3Pipeline]:
+        return StableDiffusion3Pipeline
+
+    def geometry(self, pipeline: DiffusionPipeline) -> LatentGeometry:
+        config, factor = pipeline.transformer.config, vae_scale_factor(pipeline.vae)
+        return LatentGeometry(
+            vae_scale_factor=factor,
+            patch_size=config.patch_size,
+            num_channels=config.in_channels,
+            max_side_px=config.pos_embed_max_size * config.patch_size * factor,
+        )
+
+    def pack(self, latents: Tensor) -> Tensor:
+        return latents
+
+    def unpack(self, latents: Tensor, latent_shape: tuple[int, int, int]) -> Tensor:
+        if latents.ndim != 4 or tuple(latents.shape[1:]) != latent_shape:
+            raise ValueError(
+                f"SD3 latents must be (N, *{latent_shape}) at this size, got {tuple(latents.shape)}"
+            )
+        return latents
+
+    def prompt_arguments(
+        self, pipeline: DiffusionPipeline, *, prompt: str, negative_prompt: str, guidance_scale: float
+    ) -> dict[str, Any]:
+        """Guidance of 1 or less means none: one transformer call a step, the negative prompt has no say."""
+        return {"prompt": prompt, "negative_prompt": negative_prompt, "guidance_scale": guidance_scale}
