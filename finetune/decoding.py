@@ -140,7 +140,7 @@ def _to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
     image = pixels[0].float() if pixels.dtype in (torch.float16, torch.bfloat16) else pixels[0]
     if not torch.isfinite(image).all():
         raise ValueError(
-            f"the VAE decoded to NaN or infinity in {pixels.dtype}; decode in bfloat16 or float32"
+            f"the VAE decoded to NaN or infinity in {pixels.dtype}; load it in bfloat16 or float32"
         )
     image = image.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
     return image.permute(1, 2, 0).contiguous().cpu().numpy()
