@@ -1,0 +1,105 @@
+"""Builds the studio and serves it: `python app.py`, the same as `d4k serve`. Also the entry of a Hugging Face Space."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.settings import Settings
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from studio.supervisor import WorkerSupervisor
+    from studio.workspace import Workspace
+
+
+def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
+    """Construct everything and pass it in: (page, what its launch() is told). The worker is not started here."""
+    from studio.supervisor import WorkerSupervisor
+    from studio.workspace import Workspace
+
+    workspace = Workspace.open(settings.home)
+    return build_in(workspace, settings, WorkerSupervisor(workspace, settings))
+
+
+def build_in(
+    workspace: Workspace, settings: Settings, supervisor: WorkerSupervisor
+) -> tuple[gr.Blocks, dict[str, Any]]:
+    import gradio as gr
+
+    from studio.gallery import Gallery
+    from studio.jobs import JobTable
+    from studio.ui.layout import build_page
+    from studio.ui.theme import HEAD, studio_theme, style_sheets
+
+    # Served where they lie: a cached copy of every 20 MB master would double what the studio writes.
+    gr.set_static_paths([workspace.pictures, workspace.previews])
+    demo = build_page(JobTable(workspace.database), Gallery(workspace), settings, supervisor.describe)
+    demo.queue(max_size=64, default_concurrency_limit=8)
+    return demo, {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "auth": settings.auth,
+        "max_file_size": f"{settings.max_upload_mib}mb",
+        "theme": studio_theme(),
+        "css_paths": style_sheets(),
+        "head": HEAD,
+        "ssr_mode": False,
+        "run_history": False,
+        "footer_links": [],
+        "enable_monitoring": False,
+        "share": False,
+        "quiet": True,
+    }
+
+
+def main() -> None:
+    """Serve until interrupted. Renders live in the worker process and go on without this one."""
+    settings = Settings.from_environment(os.environ)
+    try:
+        serve(settings)
+    except ValueError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("The page is closed; a running render goes on in the worker.")
+
+
+def serve(settings: Settings) -> None:
+    """Hold the home's lock, start the worker, answer the browser."""
+    from studio.supervisor import WorkerSupervisor
+    from studio.workspace import Workspace
+
+    workspace = Workspace.open(settings.home)
+    address = f"http://{settings.host}:{settings.port}"
+    quiet_gradio(workspace.uploads)
+    with ExitStack() as stack:
+        stack.enter_context(workspace.serve_lock(address))
+        supervisor = WorkerSupervisor(workspace, settings)
+        demo, launch = build_in(workspace, settings, supervisor)
+        supervisor.start()
+        stack.callback(supervisor.stop)
+        try:
+            demo.launch(**launch, prevent_thread_lock=True)
+        except OSError as error:
+            raise ValueError(
+                f"port {settings.port} of {settings.host} is in use; stop the program that holds it, "
+                "or choose another with STUDIO_PORT or --port"
+            ) from error
+        stack.callback(demo.close)
+        print(f"Diffusion-4K Studio is at {demo.local_url.rstrip('/')} (home: {workspace.root})", flush=True)
+        demo.block_thread()
+
+
+def quiet_gradio(uploads: Path) -> None:
+    """Before gradio is imported: nothing is sent anywhere, and uploads lie in the home."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The base of the studio's own components: a gr.HTML whose value is a model and whose script draws it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gradio as gr
+from gradio.data_classes import GradioModel
+
+from studio.ui.scripts import script
+
+
+class Drawn(gr.HTML):  # type: ignore[misc]
+    """Markup is built once; `scripts` watch the value and keep the elements, so nothing flickers.
+
+    Files in the value are FileData, which Gradio turns into addresses that it serves.
+    """
+
+    markup: ClassVar[str]
+    scripts: ClassVar[tuple[str, ...]]
+    data_model: ClassVar[type[GradioModel]]
+
+    def __init__(self, value: GradioModel | None = None, *, markup: str | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            value=self.data_model() if value is None else value,
+            html_template=self.markup if markup is None else markup,
+            js_on_load=script(*self.scripts),
+            apply_default_css=False,
+            **kwargs,
+        )
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+    def postprocess(self, value: Any) -> Any:
+        return value
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}

@@ -1,0 +1,195 @@
+"""What the Generate tab does: handlers over plain values. No widgets, no wiring.
+
+Submitting only writes to the job table; everything shown is read back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.gallery import Gallery
+from studio.jobs import JobTable
+from studio.models import check_available, find_model
+from studio.requests import expand_requests
+from studio.settings import Settings
+from studio.ui.header import worker_status
+from studio.ui.messages import shows_errors
+from studio.ui.notes import model_note, size_note
+from studio.ui.queue_panel import queue_rows
+from studio.ui.restoring import remembered_form
+from studio.ui.sizes import CUSTOM, preset_size
+from studio.ui.watching import Watch, finished, stage_view
+
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts of the studio that the Generate tab works with."""
+
+    jobs: JobTable
+    gallery: Gallery
+    settings: Settings
+    worker_words: Callable[[], str]
+
+    @shows_errors
+    def submit(
+        self,
+        prompt: str,
+        as_list: bool,
+        negative_prompt: str,
+        model: str,
+        preset: str,
+        width_px: int,
+        height_px: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        seed: int,
+        seed_mode: str,
+        count: int,
+        watch: Plain | None,
+    ) -> tuple[Any, ...]:
+        """Put the renders in the queue and watch them; the form's seed becomes the one to go on from."""
+        check_available(find_model(model))
+        width_px, height_px = chosen_size(preset, width_px, height_px)
+        requests = expand_requests(
+            prompts=prompt,
+            as_list=as_list,
+            count=int(count),
+            seed=int(seed),
+            seed_mode=seed_mode,
+            negative_prompt=negative_prompt,
+            model=model,
+            width_px=width_px,
+            height_px=height_px,
+            num_inference_steps=int(num_inference_steps),
+            guidance_scale=float(guidance_scale),
+        )
+        self.check_hosted_size(width_px, height_px)
+        submitted = [
+            self.jobs.submit("render", request.to_dict(), label=request.prompt) for request in requests
+        ]
+        next_seed = requests[-1].seed + 1 if seed_mode == "walk" else requests[-1].seed
+        return (next_seed % 2**32, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
+
+    def check_hosted_size(self, width_px: int, height_px: int) -> None:
+        if width_px * height_px > self.settings.max_megapixels * 1e6:
+            raise ValueError(
+                f"{width_px} x {height_px} is {width_px * height_px / 1e6:.1f} megapixels, but this studio renders "
+                f"at most {self.settings.max_megapixels:g}; choose a smaller size"
+            )
+
+    def show(self, watch: Watch) -> tuple[Any, ...]:
+        """A changed watch and what follows from it, in the order of GenerateTab.page()."""
+        return (watch.plain(), *self.look(watch))
+
+    def look(self, watch: Watch) -> tuple[Any, ...]:
+        """Everything that follows from what is watched, in the order of GenerateTab.page() less the watch."""
+        view = stage_view(watch, self.jobs, self.gallery)
+        return (
+            view.scene,
+            view.status,
+            queue_rows(self.jobs, self.gallery),
+            view.details,
+            worker_status(self.worker_words()),
+            self.version(watch),
+        )
+
+    def version(self, watch: Watch) -> str:
+        """Differs whenever the page would differ; cheap enough for every tick."""
+        return f"{self.jobs.version()} {self.gallery.version()} {self.worker_words()} {watch}"
+
+    def tick(self, watch: Plain | None, seen: str) -> Any:
+        """One look at the table; nothing is sent when nothing changed.
+
+        It never writes the watch: a tick that was overtaken by a click must not undo the click.
+        """
+        watched = Watch.from_plain(watch)
+        return gr.skip() if self.version(watched) == seen else self.look(watched)
+
+    def open_page(self, watch: Plain | None, form: Plain | None) -> tuple[Any, ...]:
+        """A page was loaded or reloaded: it goes on watching what it watched, with the form as it was."""
+        return (*self.look(Watch.from_plain(watch)), *remembered_form(form))
+
+    @shows_errors
+    def act_on_job(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
+        """A button of the queue panel or of the status line."""
+        watched = Watch.from_plain(watch)
+        action, job_id = event.action, int(event.id)
+        if action == "cancel":
+            self.jobs.cancel(job_id)
+        elif action == "cancel_all":
+            self.jobs.cancel_all()
+        elif action == "retry":
+            watched = watched.of_jobs([self.jobs.retry(job_id)])
+        elif action in ("up", "down", "front"):
+            self.jobs.move(job_id, action)
+        elif action == "clear_finished":
+            self.jobs.clear_finished()
+        elif action == "watch":
+            watched = watched.of_jobs([job_id])
+        elif action == "open":
+            result = self.jobs.get(job_id).result
+            if result is not None:
+                watched = watched.of_picture(result["picture"], self.num_done(watched))
+        else:
+            raise ValueError(f"unknown action {action!r}; reload the page")
+        return self.show(watched)
+
+    def open_picture(self, watch: Plain | None, picture_id: str) -> tuple[Any, ...]:
+        watched = Watch.from_plain(watch)
+        return self.show(watched.of_picture(picture_id, self.num_done(watched)))
+
+    def show_newest(self, watch: Plain | None) -> tuple[Any, ...]:
+        """The reader took up the offer of the "new picture" chip."""
+        return self.show(Watch.from_plain(watch).of_newest())
+
+    def num_done(self, watched: Watch) -> int:
+        mine = [job for job in self.jobs.jobs(limit=200) if job.id in watched.jobs]
+        return len(finished(mine, self.gallery))
+
+    @shows_errors
+    def turn(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
+        """Left and right on the fitted stage: the neighbours in the gallery."""
+        watched = Watch.from_plain(watch)
+        shown = stage_view(watched, self.jobs, self.gallery).details.id
+        neighbour = self.gallery_neighbour(shown, int(event.delta))
+        return self.show(
+            watched if neighbour is None else watched.of_picture(neighbour, self.num_done(watched))
+        )
+
+    def gallery_neighbour(self, picture_id: str, delta: int) -> str | None:
+        """The next older (delta 1) or newer (delta -1) picture's id; None past either end."""
+        ids = [picture.id for picture in self.gallery.pictures(limit=500)]
+        if picture_id not in ids:
+            return None
+        place = ids.index(picture_id) + delta
+        return ids[place] if 0 <= place < len(ids) else None
+
+
+def chosen_size(preset: str, width_px: int, height_px: int) -> tuple[int, int]:
+    """(width_px, height_px) of a preset, or what the two fields say."""
+    return (int(width_px), int(height_px)) if preset == CUSTOM else preset_size(preset)
+
+
+def pick_example(event: gr.EventData) -> str:
+    return str(event.text)
+
+
+def choose_model(model: str) -> tuple[Any, Any, str]:
+    """The model's own steps and guidance, and its note."""
+    try:
+        entry = find_model(model)
+    except ValueError:
+        return gr.skip(), gr.skip(), model_note(model)
+    return entry.default_steps, entry.default_guidance_scale, model_note(model)
+
+
+def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, int, int, str]:
+    """Show the two fields for a custom size only, and start them from the preset."""
+    width_px, height_px = chosen_size(preset, width_px, height_px)
+    return gr.Row(visible=preset == CUSTOM), width_px, height_px, size_note(width_px, height_px)

@@ -1,0 +1,171 @@
+// The gallery's grid: newest first, selection with click, ctrl, shift and keys. Selecting is the page's own matter;
+// what changes pictures is sent as an action.
+const gallery = element.querySelector(".gallery");
+const part = (name) => gallery.querySelector(`.gallery-${name}`);
+const grid = part("grid");
+const selected = new Set();
+let anchor = null; // where a shift-click range starts
+let current = null; // what the keys act on
+
+const act = (action, ids = [...selected]) => trigger("act", { action, ids });
+const ids = () => props.value.pictures.map((picture) => picture.id);
+const starred = (id) => props.value.pictures.find((picture) => picture.id === id)?.starred;
+
+part("star").addEventListener("click", () => act([...selected].every(starred) ? "unstar" : "star"));
+part("delete").addEventListener("click", () => act("trash"));
+part("restore").addEventListener("click", () => act("restore"));
+part("none").addEventListener("click", () => choose(null));
+part("empty").addEventListener("click", confirmEmpty);
+part("more").addEventListener("click", () => act("more"));
+part("undo").addEventListener("click", () => {
+  part("toast").hidden = true;
+  act("undo", undoable);
+  undoable = [];
+});
+part("dismiss").addEventListener("click", () => (part("toast").hidden = true));
+
+// Emptying the trash cannot be undone: the button asks once more, in place.
+function confirmEmpty(event) {
+  const button = event.currentTarget;
+  if (button.dataset.sure) return act("empty");
+  button.dataset.sure = "yes";
+  button.textContent = "Delete for good?";
+  setTimeout(() => {
+    delete button.dataset.sure;
+    button.textContent = "Empty trash";
+  }, 4000);
+}
+
+function create(picture) {
+  const card = make("div", "gallery-card");
+  card.tabIndex = -1;
+  card.setAttribute("role", "option");
+  const image = make("img");
+  image.alt = picture.prompt;
+  image.loading = "lazy";
+  image.decoding = "async";
+  image.draggable = false;
+  const star = makeButton("gallery-card-star", "★", "Star (S)", () =>
+    act(card.dataset.starred === "true" ? "unstar" : "star", [card.dataset.key]),
+  );
+  card.append(image, star, make("span", "gallery-card-size"));
+  card.addEventListener("click", (event) => choose(card.dataset.key, event));
+  card.addEventListener("dblclick", () => trigger("open", { id: card.dataset.key }));
+  return card;
+}
+
+function update(card, picture) {
+  const image = card.querySelector("img");
+  if (image.dataset.source !== picture.thumbnail.url) {
+    image.dataset.source = picture.thumbnail.url;
+    image.src = picture.thumbnail.url;
+  }
+  card.dataset.starred = picture.starred;
+  card.title = picture.prompt;
+  card.querySelector(".gallery-card-size").textContent = `${picture.width_px} × ${picture.height_px}`;
+}
+
+function choose(id, event = {}) {
+  const all = ids();
+  if (event.shiftKey && anchor && all.includes(anchor)) {
+    const [from, to] = [all.indexOf(anchor), all.indexOf(id)].sort((a, b) => a - b);
+    selected.clear();
+    all.slice(from, to + 1).forEach((one) => selected.add(one));
+  } else if (event.ctrlKey || event.metaKey) {
+    if (!selected.delete(id)) selected.add(id);
+    anchor = id;
+  } else {
+    selected.clear();
+    if (id) selected.add(id);
+    anchor = id;
+  }
+  current = id;
+  mark();
+  if (id) {
+    cardOf(id)?.focus({ preventScroll: true });
+    cardOf(id)?.scrollIntoView({ block: "nearest" });
+    trigger("choose", { id });
+  }
+}
+
+const cardOf = (id) => [...grid.children].find((card) => card.dataset.key === id);
+
+function mark() {
+  const { trash } = props.value;
+  for (const card of grid.children) {
+    const on = selected.has(card.dataset.key);
+    card.classList.toggle("selected", on);
+    card.setAttribute("aria-selected", on);
+    card.tabIndex = card.dataset.key === (current ?? grid.firstElementChild.dataset.key) ? 0 : -1;
+  }
+  const many = selected.size;
+  part("selection").textContent = many ? `${many} selected` : "";
+  part("star").hidden = !many || trash;
+  part("star").textContent = many && [...selected].every(starred) ? "Unstar" : "Star";
+  part("delete").hidden = !many || trash;
+  part("restore").hidden = !many || !trash;
+  part("none").hidden = !many;
+  part("empty").hidden = !trash || !props.value.total;
+}
+
+function move(delta, event) {
+  const all = ids();
+  const from = all.indexOf(current);
+  const to = Math.min(all.length - 1, Math.max(0, from + delta));
+  if (all.length) choose(all[from < 0 ? 0 : to], event.shiftKey ? event : {});
+}
+
+const columns = () => getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+const keys = {
+  arrowleft: (event) => move(-1, event),
+  arrowright: (event) => move(1, event),
+  arrowup: (event) => move(-columns(), event),
+  arrowdown: (event) => move(columns(), event),
+  enter: () => current && trigger("open", { id: current }),
+  s: () => selected.size && act([...selected].every(starred) ? "unstar" : "star"),
+  delete: () => selected.size && !props.value.trash && act("trash"),
+  backspace: () => selected.size && !props.value.trash && act("trash"),
+  escape: () => choose(null),
+};
+grid.addEventListener("keydown", (event) => {
+  const key = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && key === "a") {
+    ids().forEach((id) => selected.add(id));
+    mark();
+  } else if (event.ctrlKey || event.metaKey || event.altKey || !keys[key]) return;
+  else keys[key](event);
+  event.preventDefault();
+});
+
+let undoable = [];
+let toastTimer = 0;
+function offerUndo(ids) {
+  if (!ids.length || String(ids) === String(undoable)) return;
+  undoable = ids;
+  part("toast-text").textContent = `${ids.length === 1 ? "1 picture" : `${ids.length} pictures`} in the trash`;
+  part("toast").hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => (part("toast").hidden = true), 20000);
+}
+
+function refresh() {
+  const value = props.value;
+  if (!value) return;
+  const shown = new Set(ids());
+  [...selected].forEach((id) => shown.has(id) || selected.delete(id));
+  if (!shown.has(current)) current = null;
+  // Newer pictures come in above; what the reader is looking at stays where it is.
+  const before = grid.scrollHeight;
+  const arrived = grid.scrollTop > 40 && grid.firstElementChild?.dataset.key !== value.pictures[0]?.id;
+  reconcile(grid, value.pictures, create, update);
+  if (arrived) grid.scrollTop += grid.scrollHeight - before;
+  part("total").textContent = `${value.total} ${value.total === 1 ? "picture" : "pictures"}`;
+  part("nothing").hidden = value.pictures.length > 0;
+  part("nothing").textContent = value.nothing;
+  part("more").hidden = value.pictures.length >= value.total;
+  mark();
+  offerUndo(value.undo);
+}
+
+watch("value", refresh);
+refresh();

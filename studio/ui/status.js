@@ -1,0 +1,20 @@
+// The status line above the stage: one sentence, one bar, one way to stop.
+const line = element.querySelector(".status-line");
+const find = (name) => line.querySelector(`.status-${name}`);
+find("cancel").addEventListener("click", () => trigger("act", { action: "cancel", id: props.value.job }));
+find("show").addEventListener("click", () => trigger("act", { action: "watch", id: props.value.job }));
+
+function refresh() {
+  const value = props.value;
+  if (!value) return;
+  line.dataset.state = value.state;
+  find("text").textContent = value.text;
+  find("text").title = value.text;
+  find("bar").hidden = value.state !== "running";
+  find("bar").firstElementChild.style.width = `${100 * value.fraction}%`;
+  find("cancel").hidden = value.state !== "running";
+  find("show").hidden = value.state !== "running" || value.watched;
+}
+
+watch("value", refresh);
+refresh();

@@ -1,0 +1,186 @@
+// The deep viewer: draws a scene, answers wheel, drag, pinch and keys, and says what lies under the pointer.
+const root = element.querySelector(".viewer");
+const find = (name) => root.querySelector(`.viewer-${name}`);
+const canvas = find("canvas");
+const context = canvas.getContext("2d");
+const map = find("map");
+const view = new View();
+const layers = new Map();
+let scene = { id: "", kind: "empty", layers: [], demand: 0 };
+let waiting = null; // a scene that arrived while the reader was looking closely at another one
+let exactAsked = false;
+let pointer = null;
+
+const request = () => {
+  if (!request.frame) request.frame = requestAnimationFrame(draw);
+};
+
+function draw() {
+  request.frame = 0;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.globalAlpha = 1;
+  context.globalCompositeOperation = "source-over";
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  // The exact file is large: fetched once a picture pixel covers a screen pixel, or when asked for.
+  const step = exactAsked || view.scale >= 0.999 ? 3 : 2;
+  for (const layer of layers.values()) {
+    layer.want(step);
+    drawLayer(context, view, layer);
+  }
+  drawMap();
+  describe();
+}
+
+function drawMap() {
+  const shown = scene.kind !== "empty" && view.overflows;
+  map.hidden = !shown;
+  const first = layers.values().next().value;
+  if (!shown || !first?.bitmap) return;
+  const longest = 132 * devicePixelRatio;
+  const ratio = longest / Math.max(view.picture.width, view.picture.height);
+  map.width = Math.round(view.picture.width * ratio);
+  map.height = Math.round(view.picture.height * ratio);
+  map.style.width = `${map.width / devicePixelRatio}px`;
+  const small = map.getContext("2d");
+  small.drawImage(first.bitmap, 0, 0, map.width, map.height);
+  const [x0, y0, x1, y1] = view.visible().map((value) => value * ratio);
+  small.fillStyle = "rgba(0, 0, 0, 0.55)";
+  small.beginPath();
+  small.rect(0, 0, map.width, map.height);
+  small.rect(x0, y0, x1 - x0, y1 - y0);
+  small.fill("evenodd");
+  small.lineWidth = devicePixelRatio;
+  small.strokeStyle = "#fff";
+  small.strokeRect(x0, y0, x1 - x0, y1 - y0);
+}
+
+// What the view is, in words for the reader and as data for a test.
+function describe() {
+  const first = layers.values().next().value;
+  const step = first ? STEPS[first.step] : "nothing";
+  Object.assign(root.dataset, {
+    kind: scene.kind,
+    scene: scene.id,
+    scale: view.scale.toFixed(4),
+    cx: view.cx.toFixed(2),
+    cy: view.cy.toFixed(2),
+    step,
+    fitted: view.fitted,
+    waiting: waiting ? waiting.id : "",
+  });
+  find("zoom").textContent = `${(view.scale * 100).toFixed(view.scale < 0.1 ? 1 : 0)} %`;
+  find("exact").classList.toggle("on", step === "master");
+  find("exact").title = step === "master" ? "Exact pixels: the lossless master is shown" : "Load the lossless master";
+  find("title").textContent = scene.kind === "empty" ? "" : scene.title;
+  find("failed").textContent = first?.failed ?? "";
+  const arrival = waiting ? waiting.title : scene.arrival;
+  find("arrival").hidden = !arrival;
+  canvas.style.touchAction = view.overflows ? "none" : "pan-y";
+  readOut();
+}
+
+function readOut() {
+  const output = find("readout");
+  const first = layers.values().next().value;
+  const [x, y] = pointer ? view.toPicture(...pointer).map(Math.floor) : [-1, -1];
+  const inside = x >= 0 && y >= 0 && x < view.picture.width && y < view.picture.height;
+  output.hidden = !inside || !first?.bitmap || scene.kind === "empty";
+  if (output.hidden) return;
+  const rgb = colourAt(view, first, x, y);
+  const hex = `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+  output.firstElementChild.style.background = hex;
+  const nearly = first.step === 3 ? "" : "≈";
+  output.lastElementChild.textContent = `x ${x}  y ${y}  ${nearly}${hex}  ${rgb.join(" ")}`;
+}
+
+function show(next) {
+  const another = next.id !== scene.id;
+  waiting = null;
+  for (const [id, layer] of layers) {
+    if (!next.layers.some((one) => one.id === id)) {
+      layer.close();
+      layers.delete(id);
+    }
+  }
+  if (another) {
+    view.fitted = true;
+    exactAsked = false;
+    layers.forEach((layer) => layer.close());
+  }
+  scene = next;
+  if (scene.kind !== "empty") view.setPicture(scene.width_px, scene.height_px);
+  for (const one of next.layers) {
+    if (!layers.has(one.id)) layers.set(one.id, new LayerBitmap(request));
+    layers.get(one.id).setSources(one);
+  }
+  request();
+}
+
+// A scene that nobody asked for never takes the stage from a reader who is looking closely.
+function receive() {
+  const next = props.value;
+  if (!next) return;
+  if (next.demand < scene.demand) return; // an answer to an older wish, overtaken on its way
+  const asked = next.demand > scene.demand;
+  const lookingClosely = scene.kind === "picture" && !view.fitted;
+  if (next.id !== scene.id && !asked && lookingClosely) {
+    waiting = next;
+    request();
+  } else show(next);
+}
+
+function actualSize(x = canvas.width / 2, y = canvas.height / 2) {
+  view.zoomAt(x, y, 1);
+  request();
+}
+
+function fit() {
+  view.fit();
+  request();
+}
+
+function zoomBy(factor, x = canvas.width / 2, y = canvas.height / 2) {
+  view.zoomAt(x, y, view.scale * factor);
+  request();
+}
+
+function toggleFullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else root.requestFullscreen();
+}
+
+function toggleExact() {
+  exactAsked = !exactAsked;
+  request();
+}
+
+function resize(entries) {
+  const box = entries[0].devicePixelContentBoxSize?.[0];
+  const width = box ? box.inlineSize : Math.round(canvas.clientWidth * devicePixelRatio);
+  const height = box ? box.blockSize : Math.round(canvas.clientHeight * devicePixelRatio);
+  if (!width || !height) return;
+  canvas.width = width;
+  canvas.height = height;
+  view.resize(width, height);
+  draw(); // at once: a cleared canvas must not flash
+}
+
+find("arrival").addEventListener("click", () => (waiting ? show(waiting) : trigger("show_newest")));
+find("fit").addEventListener("click", fit);
+find("actual").addEventListener("click", () => actualSize());
+find("closer").addEventListener("click", () => zoomBy(Math.SQRT2));
+find("farther").addEventListener("click", () => zoomBy(Math.SQRT1_2));
+find("exact").addEventListener("click", toggleExact);
+find("full").addEventListener("click", toggleFullScreen);
+find("close")?.addEventListener("click", () => trigger("leave"));
+
+listenToHands();
+listenToKeys();
+const sizes = new ResizeObserver(resize);
+try {
+  sizes.observe(canvas, { box: "device-pixel-content-box" });
+} catch {
+  sizes.observe(canvas); // Safari measures CSS pixels only
+}
+watch("value", receive);
+receive();
