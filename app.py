@@ -1,4 +1,4 @@
-"""Builds the studio and serves it: `python app.py`, the same as `d4k serve`. Also the entry of a Hugging Face Space."""
+"""Builds the studio and serves it: `python app.py`, the same as `d4k serve`, and the entry of a Space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
-    """Construct everything and pass it in: (page, what its launch() is told). The worker is not started here."""
+    """Construct everything and pass it in: (page, what its launch() is told). No worker is started here."""
     from studio.supervisor import WorkerSupervisor
     from studio.workspace import Workspace
 

@@ -49,7 +49,7 @@ class PromptChips(Drawn):
     """Example prompts. Event: pick (text)."""
 
     class Examples(GradioModel):
-        prompts: list[tuple[str, str]] = list(EXAMPLES)
+        prompts: tuple[tuple[str, str], ...] = EXAMPLES
 
     data_model = Examples
     scripts = ("prompt_chips.js",)

@@ -77,9 +77,10 @@ class Desk:
         return (next_seed % 2**32, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
 
     def check_hosted_size(self, width_px: int, height_px: int) -> None:
-        if width_px * height_px > self.settings.max_megapixels * 1e6:
+        megapixels = width_px * height_px / 1e6
+        if megapixels > self.settings.max_megapixels:
             raise ValueError(
-                f"{width_px} x {height_px} is {width_px * height_px / 1e6:.1f} megapixels, but this studio renders "
+                f"{width_px} x {height_px} is {megapixels:.1f} megapixels, but this studio renders "
                 f"at most {self.settings.max_megapixels:g}; choose a smaller size"
             )
 

@@ -23,8 +23,8 @@ class DetailsContent(GradioModel):
     title: str = ""
     prompt: str = ""
     negative_prompt: str = ""
-    chips: list[Chip] = []
-    rows: list[tuple[str, str]] = []
+    chips: tuple[Chip, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
     starred: bool = False
     file_name: str = ""
     master: FileData | None = None
@@ -46,7 +46,8 @@ class PictureDetails(Drawn):
     <button class="plain-button details-remix" type="button" title="All settings but the seed">Remix</button>
     <button class="plain-button details-seed" type="button" title="Only the seed">Use seed</button>
     <button class="plain-button details-all" type="button" title="All settings and the seed">Use all</button>
-    <a class="plain-button details-download" title="The lossless PNG with its settings inside">Download master</a></div>
+    <a class="plain-button details-download"
+      title="The lossless PNG with its settings inside">Download master</a></div>
   <dl class="details-rows"></dl>
 </section>
 """

@@ -1,4 +1,4 @@
-"""The Generate tab: controls on the left, the stage, details and queue on the right. Handlers are in desk.py."""
+"""The Generate tab: controls on the left, the stage, details and queue on the right. Handlers: desk.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gallery's grid of thumbnails: what it is given and its elements. Selection lives in picture_grid.js."""
+"""The gallery's grid of thumbnails: its content and its elements. Selection lives in picture_grid.js."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class GridPicture(GradioModel):
 class GridContent(GradioModel):
     """The grid's whole content, newest first."""
 
-    pictures: list[GridPicture] = []
+    pictures: tuple[GridPicture, ...] = ()
     total: int = 0
     trash: bool = False
     nothing: str = ""
     """What stands there when no picture does."""
-    undo: list[str] = []
+    undo: tuple[str, ...] = ()
     """Ids that were just put in the trash."""
 
 
@@ -50,7 +50,8 @@ class PictureGrid(Drawn):
     <button class="plain-button gallery-delete" type="button" hidden>Delete</button>
     <button class="plain-button gallery-restore" type="button" hidden>Restore</button>
     <button class="plain-button gallery-empty" type="button" hidden>Empty trash</button></header>
-  <div class="gallery-grid" role="listbox" aria-multiselectable="true" aria-label="Pictures, newest first"></div>
+  <div class="gallery-grid" role="listbox" aria-multiselectable="true"
+    aria-label="Pictures, newest first"></div>
   <p class="gallery-nothing" hidden></p>
   <button class="plain-button gallery-more" type="button" hidden>Load more</button>
   <div class="gallery-toast" role="status" hidden><span class="gallery-toast-text"></span>
@@ -61,17 +62,17 @@ class PictureGrid(Drawn):
 
 
 def grid_content(
-    gallery: Gallery, *, shelf: Shelf, search: str, limit: int, undo: list[str] | None = None
+    gallery: Gallery, *, shelf: Shelf, search: str, limit: int, undo: tuple[str, ...] = ()
 ) -> GridContent:
     """One shelf of the gallery, at most `limit` pictures, whose prompts contain the words of `search`."""
     starred_only, trashed = shelf == "starred", shelf == "trash"
     pictures = gallery.pictures(search=search, starred_only=starred_only, trashed=trashed, limit=limit)
     return GridContent(
-        pictures=[grid_picture(picture) for picture in pictures],
+        pictures=tuple(grid_picture(picture) for picture in pictures),
         total=gallery.count(search=search, starred_only=starred_only, trashed=trashed),
         trash=trashed,
         nothing=reason_for_nothing(shelf, search),
-        undo=[] if undo is None else undo,
+        undo=undo,
     )
 
 

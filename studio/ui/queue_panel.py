@@ -32,7 +32,7 @@ class QueueRow(GradioModel):
 class QueueRows(GradioModel):
     """The panel's whole content, in order."""
 
-    rows: list[QueueRow] = []
+    rows: tuple[QueueRow, ...] = ()
 
 
 class QueuePanel(Drawn):
@@ -45,7 +45,8 @@ class QueuePanel(Drawn):
   <header class="section-head"><h2>Queue</h2><small class="queue-count"></small>
     <button class="text-button queue-cancel-all" type="button" hidden>Cancel all</button>
     <button class="text-button queue-clear" type="button"
-      title="Take finished jobs off this list; pictures stay in the gallery" hidden>Clear finished</button></header>
+      title="Take finished jobs off this list; pictures stay in the gallery"
+      hidden>Clear finished</button></header>
   <p class="queue-none">Nothing queued. Renders go on when this page is closed.</p>
   <ol class="queue-rows"></ol>
 </section>
@@ -57,7 +58,7 @@ def queue_rows(jobs: JobTable, gallery: Gallery) -> QueueRows:
     listed = jobs.jobs(limit=200)
     active = [job for job in listed if job.state in ("running", "queued")]
     ended = [job for job in listed if job.state not in ("running", "queued")][:NUM_FINISHED_SHOWN]
-    return QueueRows(rows=[queue_row(job, gallery) for job in (*active, *ended)])
+    return QueueRows(rows=tuple(queue_row(job, gallery) for job in (*active, *ended)))
 
 
 def queue_row(job: Job, gallery: Gallery) -> QueueRow:

@@ -37,11 +37,8 @@ class Restorer:
             self.gallery.star(picture.id, action == "star")
             details: DetailsContent = details_of_picture(self.gallery.get(picture.id))
             return (gr.skip(), details, *form_updates())
-        return (
-            gr.Tabs(selected="generate"),
-            gr.skip(),
-            *form_updates(**wanted(action, dict(picture.settings))),
-        )
+        form = wanted(action, dict(picture.record["settings"]))
+        return (gr.Tabs(selected="generate"), gr.skip(), *form_updates(**form))
 
     @shows_errors
     def drop(self, path: str | None) -> tuple[Any, ...]:
@@ -77,7 +74,7 @@ def as_form(settings: Plain) -> Plain:
 
 
 def form_updates(**values: Any) -> tuple[Any, ...]:
-    """An update for every widget of the form, in the order of CONTROL_NAMES, then size row, size and model notes.
+    """An update for every widget of the form: CONTROL_NAMES in order, then size row, size and model notes.
 
     What is not named stays as it is.
     """

@@ -44,13 +44,13 @@ class Shelves:
     ) -> tuple[int, Any, str, Any]:
         """A button or key of the grid, for one picture or many."""
         action, ids = event.action, [str(picture_id) for picture_id in event.ids]
-        undo: list[str] = []
+        undo: tuple[str, ...] = ()
         if action in ("star", "unstar"):
             for picture_id in ids:
                 self.gallery.star(picture_id, action == "star")
         elif action == "trash":
             self.gallery.trash(ids)
-            undo = ids
+            undo = tuple(ids)
         elif action in ("restore", "undo"):
             self.gallery.restore(ids)
         elif action == "empty":

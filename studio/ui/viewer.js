@@ -11,6 +11,7 @@ let waiting = null; // a scene that arrived while the reader was looking closely
 let exactAsked = false;
 let pointer = null;
 
+const hasPicture = () => scene.kind === "live" || scene.kind === "picture";
 const request = () => {
   if (!request.frame) request.frame = requestAnimationFrame(draw);
 };
@@ -32,7 +33,7 @@ function draw() {
 }
 
 function drawMap() {
-  const shown = scene.kind !== "empty" && view.overflows;
+  const shown = hasPicture() && view.overflows;
   map.hidden = !shown;
   const first = layers.values().next().value;
   if (!shown || !first?.bitmap) return;
@@ -71,7 +72,9 @@ function describe() {
   find("zoom").textContent = `${(view.scale * 100).toFixed(view.scale < 0.1 ? 1 : 0)} %`;
   find("exact").classList.toggle("on", step === "master");
   find("exact").title = step === "master" ? "Exact pixels: the lossless master is shown" : "Load the lossless master";
-  find("title").textContent = scene.kind === "empty" ? "" : scene.title;
+  find("title").textContent = hasPicture() ? scene.title : "";
+  find("message").textContent = scene.message || "Nothing on the stage yet";
+  find("hint").hidden = scene.kind !== "empty";
   find("failed").textContent = first?.failed ?? "";
   const arrival = waiting ? waiting.title : scene.arrival;
   find("arrival").hidden = !arrival;
@@ -84,7 +87,7 @@ function readOut() {
   const first = layers.values().next().value;
   const [x, y] = pointer ? view.toPicture(...pointer).map(Math.floor) : [-1, -1];
   const inside = x >= 0 && y >= 0 && x < view.picture.width && y < view.picture.height;
-  output.hidden = !inside || !first?.bitmap || scene.kind === "empty";
+  output.hidden = !inside || !first?.bitmap || !hasPicture();
   if (output.hidden) return;
   const rgb = colourAt(view, first, x, y);
   const hex = `#${rgb.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
@@ -108,7 +111,7 @@ function show(next) {
     layers.forEach((layer) => layer.close());
   }
   scene = next;
-  if (scene.kind !== "empty") view.setPicture(scene.width_px, scene.height_px);
+  if (hasPicture()) view.setPicture(scene.width_px, scene.height_px);
   for (const one of next.layers) {
     if (!layers.has(one.id)) layers.set(one.id, new LayerBitmap(request));
     layers.get(one.id).setSources(one);

@@ -15,6 +15,7 @@ from studio.gallery import Picture
 from studio.jobs import Job
 from studio.ui.components import Drawn
 from studio.ui.icons import icon
+from studio.ui.messages import state_sentence
 
 
 class Layer(GradioModel):
@@ -35,11 +36,13 @@ class Scene(GradioModel):
     """What the viewer shows. Two scenes of one id are the same subject: the view is kept between them."""
 
     id: str = ""
-    kind: Literal["empty", "live", "picture"] = "empty"
+    kind: Literal["empty", "waiting", "live", "picture"] = "empty"
     title: str = ""
+    message: str = ""
+    """Stands on a stage that has nothing to show yet."""
     width_px: int = 1
     height_px: int = 1
-    layers: list[Layer] = []
+    layers: tuple[Layer, ...] = ()
     demand: int = 0
     """Rises when the reader asked for this scene; without that, a closely watched picture stays."""
     arrival: bool = False
@@ -64,14 +67,14 @@ def picture_scene(picture: Picture, *, scene_id: str, demand: int, arrival: bool
         title=f"{picture.width_px} × {picture.height_px}  {picture.path.name}",
         width_px=picture.width_px,
         height_px=picture.height_px,
-        layers=[
+        layers=(
             Layer(
                 id="picture",
                 thumbnail=FileData(path=str(picture.thumbnail_path)),
                 preview=FileData(path=str(picture.preview_path)),
                 master=FileData(path=str(picture.path)),
-            )
-        ],
+            ),
+        ),
         demand=demand,
         arrival=arrival,
     )
@@ -80,14 +83,15 @@ def picture_scene(picture: Picture, *, scene_id: str, demand: int, arrival: bool
 def live_scene(job: Job, *, demand: int) -> Scene:
     """The scene of a running job: its latest preview, stretched over the size that is asked for."""
     width_px, height_px = int(job.request["width_px"]), int(job.request["height_px"])
-    layers = []
+    layers: tuple[Layer, ...] = ()
     if job.preview is not None and Path(job.preview).is_file():
         stamp = str(Path(job.preview).stat().st_mtime_ns)
-        layers = [Layer(id="picture", preview=FileData(path=job.preview), stamp=stamp)]
+        layers = (Layer(id="picture", preview=FileData(path=job.preview), stamp=stamp),)
     return Scene(
         id=f"job-{job.id}",
-        kind="live" if layers else "empty",
-        title=f"{width_px} × {height_px}  live preview",
+        kind="live" if layers else "waiting",
+        title=f"{width_px} × {height_px}  {'live' if job.state == 'running' else 'last'} preview",
+        message=state_sentence(job),
         width_px=width_px,
         height_px=height_px,
         layers=layers,
@@ -100,19 +104,19 @@ def viewer_markup(*, closable: bool) -> str:
     return f"""
 <div class="viewer" tabindex="0" role="application" aria-label="Picture viewer" data-kind="empty">
   <canvas class="viewer-canvas"></canvas>
-  <div class="viewer-empty">{icon("stage")}<strong>Nothing on the stage yet</strong>
-    <span>Describe a picture and press <kbd>Ctrl</kbd> <kbd>Enter</kbd></span></div>
+  <div class="viewer-empty">{icon("stage")}<strong class="viewer-message"></strong>
+    <span class="viewer-hint">Describe a picture and press <kbd>Ctrl</kbd> <kbd>Enter</kbd></span></div>
   <button class="viewer-close" type="button" {"" if closable else "hidden"}
     aria-label="Back to the grid">{icon("back")} grid</button>
   <div class="viewer-title"></div>
   <div class="viewer-tools" role="toolbar" aria-label="View">
-    <button class="viewer-fit" type="button" title="Fit (0)" aria-label="Fit">{icon("fit")}</button>
-    <button class="viewer-actual" type="button" title="Actual pixels (1)" aria-label="Actual pixels">1:1</button>
-    <button class="viewer-farther" type="button" title="Zoom out (-)" aria-label="Zoom out">{icon("minus")}</button>
+    {tool("fit", "Fit (0)", icon("fit"))}
+    {tool("actual", "Actual pixels (1)", "1:1")}
+    {tool("farther", "Zoom out (-)", icon("minus"))}
     <span class="viewer-zoom"></span>
-    <button class="viewer-closer" type="button" title="Zoom in (+)" aria-label="Zoom in">{icon("plus")}</button>
-    <button class="viewer-exact" type="button" aria-label="Exact pixels">exact</button>
-    <button class="viewer-full" type="button" title="Full screen (F)" aria-label="Full screen">{icon("full")}</button>
+    {tool("closer", "Zoom in (+)", icon("plus"))}
+    {tool("exact", "Exact pixels (E)", "exact")}
+    {tool("full", "Full screen (F)", icon("full"))}
   </div>
   <div class="viewer-failed" role="alert"></div>
   <output class="viewer-readout" hidden><i></i><span></span></output>
@@ -120,3 +124,7 @@ def viewer_markup(*, closable: bool) -> str:
   <button class="viewer-arrival" type="button" hidden>New picture</button>
 </div>
 """
+
+
+def tool(name: str, hint: str, face: str) -> str:
+    return f'<button class="viewer-{name}" type="button" title="{hint}" aria-label="{hint}">{face}</button>'

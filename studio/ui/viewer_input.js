@@ -16,7 +16,7 @@ function listenToHands() {
   };
 
   canvas.addEventListener("wheel", (event) => {
-    if (scene.kind === "empty") return;
+    if (!hasPicture()) return;
     event.preventDefault();
     const pixels = event.deltaY * [1, 16, 400][event.deltaMode];
     // A trackpad's pinch arrives as a wheel with ctrl and small steps.
@@ -25,7 +25,7 @@ function listenToHands() {
 
   canvas.addEventListener("pointerdown", (event) => {
     root.focus({ preventScroll: true });
-    if (scene.kind === "empty" || event.button > 0) return;
+    if (!hasPicture() || event.button > 0) return;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, place(event));
     root.classList.add("dragging");
@@ -58,7 +58,7 @@ function listenToHands() {
     request();
   });
   canvas.addEventListener("dblclick", (event) => {
-    if (scene.kind === "empty") return;
+    if (!hasPicture()) return;
     if (view.fitted) actualSize(...place(event));
     else fit();
   });
@@ -108,7 +108,7 @@ function listenToKeys() {
   const onKey = (event) => {
     if (!root.isConnected) return window.removeEventListener("keydown", onKey);
     if (!root.offsetParent && document.fullscreenElement !== root) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || scene.kind === "empty") return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !hasPicture()) return;
     const typing = document.activeElement?.closest("input, textarea, select, [contenteditable]");
     const focused = root.contains(document.activeElement);
     if (typing || (!focused && !hovered && document.activeElement !== document.body)) return;

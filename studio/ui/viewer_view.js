@@ -49,7 +49,8 @@ class View {
 
   // Zoom so that the picture's point under (x, y) of the canvas stays there.
   zoomAt(x, y, scale) {
-    const [px, py] = this.toPicture(x, y);
+    const px = this.cx + (x - this.canvas.width / 2) / this.scale; // unrounded, so that steps do not drift
+    const py = this.cy + (y - this.canvas.height / 2) / this.scale;
     this.scale = Math.min(MAX_SCALE, Math.max(Math.min(this.fitScale, 1) / 2, scale));
     this.cx = px - (x - this.canvas.width / 2) / this.scale;
     this.cy = py - (y - this.canvas.height / 2) / this.scale;

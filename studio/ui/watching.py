@@ -15,7 +15,7 @@ from studio.ui.viewer import Scene, live_scene, picture_scene
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One browser's attention. It is kept in the browser, so it outlives reloads and restarts of the server."""
+    """One browser's attention, kept in the browser: it outlives reloads and restarts of the server."""
 
     jobs: tuple[int, ...] = ()
     """The jobs that this browser submitted last."""
@@ -67,7 +67,7 @@ class StageView:
 
 
 def stage_view(watch: Watch, jobs: JobTable, gallery: Gallery) -> StageView:
-    """The opened picture, else the newest result, else the live preview, else the gallery's newest picture."""
+    """The opened picture, else the newest result, else the live preview, else the newest picture of all."""
     listed = jobs.jobs(limit=200)
     mine = [job for job in listed if job.id in watch.jobs]
     done = finished(mine, gallery)

@@ -8,7 +8,7 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 """For what must answer at once and cannot fail: no place in the queue, no spinner, no public endpoint."""
 
 SPOKEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""For what may end in a sentence on screen: through the queue, where an error is a message and not an HTTP 500."""
+"""For what may end in a sentence on screen: through the queue an error is a message, not an HTTP 500."""
 
 # BrowserState encrypts what it keeps; a fixed key lets a restarted server read it. Nothing in it is secret.
 NO_SECRET = "diffusion-4k-studio"
