@@ -1,0 +1,76 @@
+"""A home with a job table and a gallery that are filled by hand: no worker, no model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from studio.gallery import Gallery, Picture
+from studio.jobs import JobTable
+from studio.requests import RenderRequest
+from studio.settings import Settings
+from studio.ui.desk import Desk
+from studio.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace.open(tmp_path / "home")
+
+
+@pytest.fixture
+def settings(workspace: Workspace) -> Settings:
+    return Settings.from_environment({"STUDIO_HOME": str(workspace.root)})
+
+
+@pytest.fixture
+def jobs(workspace: Workspace) -> JobTable:
+    return JobTable(workspace.database)
+
+
+@pytest.fixture
+def gallery(workspace: Workspace) -> Gallery:
+    return Gallery(workspace)
+
+
+@pytest.fixture
+def desk(jobs: JobTable, gallery: Gallery, settings: Settings) -> Desk:
+    return Desk(jobs, gallery, settings, worker_words)
+
+
+def worker_words() -> str:
+    return "ready"
+
+
+def a_request(prompt: str = "mountains at dusk", *, seed: int = 7, side_px: int = 256) -> RenderRequest:
+    return RenderRequest(
+        prompt=prompt,
+        width_px=side_px,
+        height_px=side_px,
+        num_inference_steps=12,
+        guidance_scale=3.0,
+        seed=seed,
+    )
+
+
+def add_picture(
+    gallery: Gallery, prompt: str = "mountains at dusk", *, seed: int = 7, image: np.ndarray | None = None
+) -> Picture:
+    """A picture as the worker adds it; noise unless an image, HWC uint8, is given."""
+    if image is None:
+        image = np.random.default_rng(seed).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    return gallery.add(image, {"settings": a_request(prompt, seed=seed).to_dict()})
+
+
+def submit(jobs: JobTable, prompt: str = "mountains at dusk", *, seed: int = 7) -> int:
+    return jobs.submit("render", a_request(prompt, seed=seed).to_dict(), label=prompt)
+
+
+def finish(jobs: JobTable, picture: Picture) -> int:
+    """Claim the first waiting job and end it with this picture; its id."""
+    job = jobs.claim(1)
+    assert job is not None
+    jobs.finish(job.id, {"picture": picture.id})
+    return job.id

@@ -1,0 +1,48 @@
+"""app.py: quiet on import, light in the web process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def run_python(code: str, home: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"STUDIO_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_nothing_happens_on_import(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    loaded = run_python("import sys, app; print('gradio' in sys.modules)", home)
+    assert loaded == "False"
+    assert not home.exists()
+
+
+def test_the_web_process_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, app\n"
+        "from studio.settings import Settings\n"
+        "demo, launch = app.build(Settings.from_environment(os.environ))\n"
+        "print(sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)), launch['ssr_mode'])"
+    )
+    assert run_python(code, tmp_path / "home") == "[] False"
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "home"
+    in_the_way.write_text("a file")
+    with pytest.raises(AssertionError, match="home"):
+        run_python("import app; app.main()", in_the_way)
