@@ -92,6 +92,13 @@ def test_tiles_blend_without_seams_where_the_decoder_is_local() -> None:
     torch.testing.assert_close(tiled, Copy().decode(raw)[0])
 
 
+def test_cpu_decoding_runs_channels_last_to_the_end() -> None:
+    vae, seen = make_f16(tiny_vae()), []
+    vae.decoder.conv_act.register_forward_hook(lambda *call: seen.append(call[2]))
+    decode_latents(vae, noise(1, 16, 4, 6))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
 def test_bad_input_is_explained(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="at least 1024, got 512"):
         tiled_decode(vae, noise(1, 16, 4, 4), tile_px=512)
@@ -102,7 +109,7 @@ def test_bad_input_is_explained(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match="uint8, got"):
         encode_image(vae, np.zeros((32, 32, 4), np.uint8))
     monkeypatch.setattr(vae, "decode", lambda *_, **__: (torch.full((1, 3, 2, 2), torch.nan),))
-    with pytest.raises(ValueError, match="NaN or infinity in .*float32; load it in bfloat16"):
+    with pytest.raises(ValueError, match=r"NaN or infinity in torch\.float32; load it in bfloat16"):
         decode_latents(vae, noise(1, 16, 1, 1))
 
 
