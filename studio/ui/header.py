@@ -70,7 +70,8 @@ def stage_status(job: Job | None, *, num_waiting: int, watched: bool) -> StageSt
     """The running job if there is one, else the one that the reader watches."""
     if job is None:
         return StageStatus(text="Ready")
-    behind = f"  ·  {num_waiting} waiting" if num_waiting else ""
+    others = num_waiting - (job.state == "queued")
+    behind = f"  ·  {others} more waiting" if others else ""
     state = (
         "failed"
         if job.state in ("failed", "interrupted") or (job.state == "queued" and job.error)

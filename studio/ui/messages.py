@@ -22,7 +22,7 @@ def shows_errors(handler: Callable[P, T]) -> Callable[P, T]:
         try:
             return handler(*args, **kwargs)
         except ValueError as error:
-            raise gr.Error(str(error), title="Not yet", duration=12, print_exception=False) from error
+            raise gr.Error(str(error), duration=12, print_exception=False) from error
 
     return shown
 
