@@ -12,14 +12,15 @@ from studio.settings import Settings
 
 if TYPE_CHECKING:
     import gradio as gr
-
     from studio.supervisor import WorkerSupervisor
+
     from studio.workspace import Workspace
 
 
 def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
     """Construct everything and pass it in: (page, what its launch() is told). No worker is started here."""
     from studio.supervisor import WorkerSupervisor
+
     from studio.workspace import Workspace
 
     workspace = Workspace.open(settings.home)
@@ -30,8 +31,8 @@ def build_in(
     workspace: Workspace, settings: Settings, supervisor: WorkerSupervisor
 ) -> tuple[gr.Blocks, dict[str, Any]]:
     import gradio as gr
-
     from studio.gallery import Gallery
+
     from studio.jobs import JobTable
     from studio.ui.layout import build_page
     from studio.ui.theme import HEAD, studio_theme, style_sheets
@@ -71,6 +72,7 @@ def main() -> None:
 def serve(settings: Settings) -> None:
     """Hold the home's lock, start the worker, answer the browser."""
     from studio.supervisor import WorkerSupervisor
+
     from studio.workspace import Workspace
 
     workspace = Workspace.open(settings.home)
@@ -90,7 +92,7 @@ def serve(settings: Settings) -> None:
                 "or choose another with STUDIO_PORT or --port"
             ) from error
         stack.callback(demo.close)
-        print(f"Diffusion-4K Studio is at {demo.local_url.rstrip('/')} (home: {workspace.root})", flush=True)
+        print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)
         demo.block_thread()
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from typing import Any, ClassVar
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from gradio.data_classes import GradioModel
 
 from studio.ui.scripts import script
 
 
-class Drawn(gr.HTML):  # type: ignore[misc]
+class WithoutStub(ComponentMeta):
+    """Gradio's metaclass writes a .pyi beside the source of a component class on import; ours do not."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class Drawn(gr.HTML, metaclass=WithoutStub):
     """Markup is built once; `scripts` watch the value and keep the elements, so nothing flickers.
 
     Files in the value are FileData, which Gradio turns into addresses that it serves.
@@ -18,7 +27,7 @@ class Drawn(gr.HTML):  # type: ignore[misc]
 
     markup: ClassVar[str]
     scripts: ClassVar[tuple[str, ...]]
-    data_model: ClassVar[type[GradioModel]]
+    data_model: type[GradioModel]
 
     def __init__(self, value: GradioModel | None = None, *, markup: str | None = None, **kwargs: Any) -> None:
         super().__init__(

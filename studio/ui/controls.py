@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import GradioModel
@@ -38,7 +39,7 @@ class Controls:
     seed_mode: gr.Radio
     count: gr.Slider
 
-    def widgets(self) -> list[gr.components.Component]:
+    def widgets(self) -> list[Any]:
         return [getattr(self, name) for name in CONTROL_NAMES]
 
 
@@ -68,7 +69,7 @@ class Rail:
     drop: gr.File
     generate: gr.Button
 
-    def form(self) -> list[gr.blocks.Block]:
+    def form(self) -> list[Any]:
         """What form_updates() fills: the settings, the row of the custom size, and the two notes."""
         return [*self.controls.widgets(), self.size_row, self.size_note, self.model_note]
 

@@ -14,9 +14,9 @@ import gradio as gr
 from studio.gallery import Gallery
 from studio.jobs import JobTable
 from studio.models import check_available, find_model
-from studio.requests import expand_requests
+from studio.requests import SeedMode, expand_requests
 from studio.settings import Settings
-from studio.ui.header import worker_status
+from studio.ui.header import StageStatus, WorkerStatus, worker_status
 from studio.ui.messages import shows_errors
 from studio.ui.notes import model_note, size_note
 from studio.ui.queue_panel import queue_rows
@@ -49,7 +49,7 @@ class Desk:
         num_inference_steps: int,
         guidance_scale: float,
         seed: int,
-        seed_mode: str,
+        seed_mode: SeedMode,
         count: int,
         watch: Plain | None,
     ) -> tuple[Any, ...]:
@@ -110,7 +110,14 @@ class Desk:
         It never writes the watch: a tick that was overtaken by a click must not undo the click.
         """
         watched = Watch.from_plain(watch)
-        return gr.skip() if self.version(watched) == seen else self.look(watched)
+        try:
+            return gr.skip() if self.version(watched) == seen else self.look(watched)
+        except (
+            ValueError
+        ) as error:  # a locked database: say so in place, a toast each tick would bury the page
+            trouble = StageStatus(text=str(error), state="failed")
+            ill = WorkerStatus(text="cannot read the job table", mood="ill")
+            return gr.skip(), trouble, gr.skip(), gr.skip(), ill, seen
 
     def open_page(self, watch: Plain | None, form: Plain | None) -> tuple[Any, ...]:
         """A page was loaded or reloaded: it goes on watching what it watched, with the form as it was."""

@@ -53,17 +53,17 @@ class PictureDetails(Drawn):
 """
 
 
-def settings_chips(settings: dict[str, Any]) -> list[Chip]:
+def settings_chips(settings: dict[str, Any]) -> tuple[Chip, ...]:
     """The six numbers that a render is told."""
     width_px, height_px = int(settings["width_px"]), int(settings["height_px"])
-    return [
+    return (
         Chip(name="width", text=str(width_px), unit="px"),
         Chip(name="height", text=str(height_px), unit="px"),
         Chip(name="area", text=f"{width_px * height_px / 1e6:.1f}", unit="MP"),
         Chip(name="steps", text=str(settings["num_inference_steps"])),
         Chip(name="guidance", text=f"{settings['guidance_scale']:g}"),
         Chip(name="seed", text=str(settings["seed"])),
-    ]
+    )
 
 
 def details_of_job(job: Job) -> DetailsContent:
@@ -73,7 +73,7 @@ def details_of_job(job: Job) -> DetailsContent:
         prompt=str(job.request["prompt"]),
         negative_prompt=str(job.request["negative_prompt"]),
         chips=settings_chips(job.request),
-        rows=[("model", str(job.request["model"]))],
+        rows=(("model", str(job.request["model"])),),
     )
 
 
@@ -90,7 +90,7 @@ def details_of_picture(picture: Picture) -> DetailsContent:
         prompt=str(settings["prompt"]),
         negative_prompt=str(settings["negative_prompt"]),
         chips=chips,
-        rows=rows,
+        rows=tuple(rows),
         starred=picture.starred,
         file_name=picture.path.name,
         master=FileData(path=str(picture.path)),

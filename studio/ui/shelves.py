@@ -36,7 +36,12 @@ class Shelves:
 
     def tick(self, shelf: Shelf, search: str, limit: int, seen: str) -> Any:
         """One look; nothing is sent when nothing changed."""
-        return gr.skip() if self.version(shelf, search, limit) == seen else self.show(shelf, search, limit)
+        try:
+            return (
+                gr.skip() if self.version(shelf, search, limit) == seen else self.show(shelf, search, limit)
+            )
+        except ValueError:  # a locked database: the Generate tab's line says so, the grid stays as it is
+            return gr.skip()
 
     @shows_errors
     def act(

@@ -31,8 +31,16 @@ HEAD = """
 def studio_theme() -> gr.themes.Base:
     """Base theme in teal on hueless grey; dark and light are both designed."""
     # The bundled SemiBold files of IBM Plex lack Latin letters: weight 700 is the complete bold face.
-    sans = [gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"]
-    mono = [gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"]
+    sans: list[gr.themes.Font | str] = [
+        gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)),
+        "system-ui",
+        "sans-serif",
+    ]
+    mono: list[gr.themes.Font | str] = [
+        gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)),
+        "ui-monospace",
+        "monospace",
+    ]
     theme = gr.themes.Base(
         primary_hue="teal",
         secondary_hue="teal",

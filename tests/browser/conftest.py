@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 import pytest
-
 from studio.gallery import Gallery
+
 from studio.jobs import JobTable
 from studio.workspace import Workspace
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 import pytest
-
 from studio.gallery import Gallery
+
 from studio.jobs import JobTable
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.desk import Desk, choose_model, choose_preset, pick_example
