@@ -88,7 +88,7 @@ def details_of_picture(picture: Picture) -> DetailsContent:
         id=picture.id,
         title=picture.path.name,
         prompt=str(settings["prompt"]),
-        negative_prompt=str(settings["negative_prompt"]),
+        negative_prompt=str(settings.get("negative_prompt", "")),
         chips=chips,
         rows=tuple(rows),
         starred=picture.starred,

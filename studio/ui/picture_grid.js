@@ -162,6 +162,8 @@ function refresh() {
   part("total").textContent = `${value.total} ${value.total === 1 ? "picture" : "pictures"}`;
   part("nothing").hidden = value.pictures.length > 0;
   part("nothing").textContent = value.nothing;
+  part("notes").hidden = !value.notes.length;
+  part("notes").textContent = value.notes.join("\n");
   part("more").hidden = value.pictures.length >= value.total;
   mark();
   offerUndo(value.undo);

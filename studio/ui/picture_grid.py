@@ -32,6 +32,8 @@ class GridContent(GradioModel):
     trash: bool = False
     nothing: str = ""
     """What stands there when no picture does."""
+    notes: tuple[str, ...] = ()
+    """What is wrong with files in the pictures folder, one sentence each."""
     undo: tuple[str, ...] = ()
     """Ids that were just put in the trash."""
 
@@ -50,6 +52,7 @@ class PictureGrid(Drawn):
     <button class="plain-button gallery-delete" type="button" hidden>Delete</button>
     <button class="plain-button gallery-restore" type="button" hidden>Restore</button>
     <button class="plain-button gallery-empty" type="button" hidden>Empty trash</button></header>
+  <p class="gallery-notes" hidden></p>
   <div class="gallery-grid" role="listbox" aria-multiselectable="true"
     aria-label="Pictures, newest first"></div>
   <p class="gallery-nothing" hidden></p>
@@ -72,6 +75,7 @@ def grid_content(
         total=gallery.count(search=search, starred_only=starred_only, trashed=trashed),
         trash=trashed,
         nothing=reason_for_nothing(shelf, search),
+        notes=gallery.unreadable,
         undo=undo,
     )
 

@@ -89,10 +89,10 @@ def stage_view(watch: Watch, jobs: JobTable, gallery: Gallery) -> StageView:
     active = active_job(mine)
     if active is not None:
         return StageView(live_scene(active, demand=watch.demand), status, details_of_job(active))
-    newest = gallery.pictures(limit=1)
-    if newest:
-        scene = picture_scene(newest[0], scene_id=f"picture-{newest[0].id}", demand=watch.demand)
-        return StageView(scene, status, details_of_picture(newest[0]))
+    for newest in gallery.pictures(limit=1):
+        picture = gallery.get(newest.id)  # remakes a preview that was cleared away
+        scene = picture_scene(picture, scene_id=f"picture-{picture.id}", demand=watch.demand)
+        return StageView(scene, status, details_of_picture(picture))
     return StageView(Scene(demand=watch.demand), status, DetailsContent())
 
 
