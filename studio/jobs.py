@@ -1,4 +1,4 @@
-"""The job table: what was asked for, who works on it, how far it is. The page writes wishes, the worker facts.
+"""The job table: what was asked for, who works on it, how far it is. The page wishes, the worker reports.
 
 Not here: doing the work (`studio.worker`), noticing a dead worker (`studio.supervisor`).
 """
@@ -166,7 +166,7 @@ class JobTable:
         return self._cancel("1", ())
 
     def retry(self, job_id: int) -> int:
-        """Put a failed, cancelled or interrupted job back at the end of the queue; its saved latents serve."""
+        """Put a failed, cancelled or interrupted job back at the end of the queue; it keeps its latents."""
         job = self.get(job_id)
         if job.state not in ("failed", "cancelled", "interrupted"):
             raise ValueError(
@@ -225,8 +225,8 @@ class JobTable:
     ) -> None:
         """End a running job; one that is no longer running keeps the state it was given."""
         self._database.write(
-            "UPDATE jobs SET state = ?, result = ?, error = ?, preview = COALESCE(?, preview), finished_at = ?, "
-            "seconds_left = NULL WHERE id = ? AND state = 'running'",
+            "UPDATE jobs SET state = ?, result = ?, error = ?, preview = COALESCE(?, preview), "
+            "finished_at = ?, seconds_left = NULL WHERE id = ? AND state = 'running'",
             (state, result, error, preview, time.time(), job_id),
         )
 

@@ -107,9 +107,7 @@ def _check_size(path: Path, width_px: int, height_px: int, max_megapixels: float
 
 
 def _too_large(path: Path, max_megapixels: float) -> str:
-    return (
-        f"{path.name} is larger than the {max_megapixels:g} megapixels that are opened here; make it smaller"
-    )
+    return f"{path.name} is larger than the {max_megapixels:g} megapixels that are opened here; scale it down"
 
 
 def _studio_settings(path: Path, text: str) -> PictureSettings:

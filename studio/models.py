@@ -201,13 +201,13 @@ def find_model(name: str) -> ModelEntry:
         return _entry_of_folder(folder.resolve())
     if _HUB_ID.fullmatch(wanted) and not folder.is_absolute():
         raise ValueError(
-            f"{wanted} is not in the catalogue; download it with `hf download {wanted} --local-dir FOLDER` and "
-            "give that folder"
+            f"{wanted} is not in the catalogue; download it with `hf download {wanted} --local-dir FOLDER` "
+            "and give that folder"
         )
     ids = [entry.id for entry in CATALOGUE]
     hint = "".join(f"; did you mean {near}?" for near in get_close_matches(wanted.lower(), ids, n=1))
     raise ValueError(
-        f"there is no model {wanted!r}{hint if hint else '; `d4k models` lists them, or give a pipeline folder'}"
+        f"there is no model {wanted!r}{hint}; `d4k models` lists them, and any pipeline folder will do"
     )
 
 
@@ -222,7 +222,7 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
     if folder is not None:
         if not (folder / "model_index.json").is_file():
             raise ValueError(
-                f"{entry.title} is not where it should be: {folder} has no model_index.json; restore that folder"
+                f"{entry.title} is not where it should be: {folder} has no model_index.json; restore it"
             )
         if missing := model_files.missing_files(folder):
             raise ValueError(
@@ -235,12 +235,13 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
         return
     if entry.gated and not _has_token(environ):
         raise ValueError(
-            f"{entry.title} is gated: accept its licence at {entry.gate_url} while logged in, then {TOKEN_PLACE}"
+            f"{entry.title} is gated: accept its licence at {entry.gate_url} while logged in, "
+            f"then {TOKEN_PLACE}"
         )
     if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise ValueError(
-            f"{entry.title} is not on this machine (missing: {', '.join(lacking)}) and HF_HUB_OFFLINE forbids "
-            "to fetch it; unset that, or choose micro-4k"
+            f"{entry.title} is not on this machine (missing: {', '.join(lacking)}) and HF_HUB_OFFLINE "
+            "forbids to fetch it; unset that, or choose micro-4k"
         )
 
 

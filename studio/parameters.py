@@ -84,7 +84,7 @@ def _quoted(value: str) -> str:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """(key, value) of "Key: value, Key: "quoted, value"": commas and colons inside quotes separate nothing."""
+    """(key, value) of "Key: value, Key: "quoted, value"": quotes keep commas and colons together."""
     for part in _split_outside_quotes(text):
         key, colon, value = part.partition(":")
         value = value.strip()

@@ -47,19 +47,20 @@ class RenderRequest:
             _check_side(name, side)
         if not 1 <= self.num_inference_steps <= MAX_STEPS:
             raise ValueError(
-                f"steps must lie between 1 and {MAX_STEPS}, got {self.num_inference_steps}; 16 to 50 are usual"
+                f"steps must lie between 1 and {MAX_STEPS}, got {self.num_inference_steps}; 30 is usual"
             )
         if not 0 <= self.guidance_scale <= MAX_GUIDANCE:
             raise ValueError(
-                f"guidance must lie between 0 and {MAX_GUIDANCE:g}, got {self.guidance_scale:g}; 3 to 7 are usual"
+                f"guidance must lie between 0 and {MAX_GUIDANCE:g}, got {self.guidance_scale:g}; 4 is usual"
             )
         if not 0 <= self.seed < NUM_SEEDS:
             raise ValueError(
-                f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {self.seed}; try {self.seed % NUM_SEEDS}"
+                f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {self.seed}; choose another"
             )
 
     def _check_types(self) -> None:
         """Requests come back from files and tables, where anything may stand."""
+        kinds: dict[str, tuple[Any, str]]
         kinds = {"str": (str, "text"), "int": (int, "a whole number"), "float": ((int, float), "a number")}
         for field in fields(self):
             value, (kind, words) = getattr(self, field.name), kinds[str(field.type)]

@@ -35,7 +35,7 @@ class Settings:
     def from_environment(
         cls, environment: Mapping[str, str], *, space_storage: Path = Path("/data")
     ) -> Settings:
-        """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_AUTH (user:password) and a Space's own variables.
+        """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_AUTH (user:password), a Space's variables.
 
         `space_storage` is where a Space mounts storage that outlives it.
         """
