@@ -6,7 +6,7 @@ from abc import ABCMeta
 from typing import Any, ClassVar
 
 import gradio as gr
-from gradio.component_meta import ComponentMeta
+from gradio.component_meta import ComponentMeta, updateable
 from gradio.data_classes import GradioModel
 
 from studio.ui.scripts import script
@@ -16,6 +16,10 @@ class WithoutStub(ComponentMeta):
     """Gradio's metaclass writes a .pyi beside the source of a component class on import; ours do not."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        if "__init__" in attributes:
+            attributes["__init__"] = updateable(
+                attributes["__init__"]
+            )  # gr.skip() rebuilds from what this keeps
         return ABCMeta.__new__(cls, name, bases, attributes)
 
 

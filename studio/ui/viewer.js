@@ -158,9 +158,11 @@ function toggleExact() {
 }
 
 function resize(entries) {
+  // The exact box where the browser tells it; an emulated screen tells CSS pixels there, a device never does.
   const box = entries[0].devicePixelContentBoxSize?.[0];
-  const width = box ? box.inlineSize : Math.round(canvas.clientWidth * devicePixelRatio);
-  const height = box ? box.blockSize : Math.round(canvas.clientHeight * devicePixelRatio);
+  const exact = box && Math.abs(box.inlineSize - canvas.clientWidth * devicePixelRatio) < 2;
+  const width = exact ? box.inlineSize : Math.round(canvas.clientWidth * devicePixelRatio);
+  const height = exact ? box.blockSize : Math.round(canvas.clientHeight * devicePixelRatio);
   if (!width || !height) return;
   canvas.width = width;
   canvas.height = height;
