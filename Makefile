@@ -1,0 +1,36 @@
+# `make run` serves the studio, `make test` proves it; each makes .venv and installs what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check bench micro clean
+
+run: .venv/installed
+	$(BIN)/python app.py
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest
+
+check: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed-test
+	$(BIN)/python tests/bench/bench_f16_decode.py
+
+micro: .venv/installed
+	$(BIN)/python -m finetune.micro
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-test: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@ .venv/installed

@@ -1,0 +1,90 @@
+"""The bank of rendered scenes that every stage of Micro-4K learns from: one .npy per picture, made once, resumable.
+
+A picture's seed decides its scene, so names are enough to know what is in a file. Not here: latents (`latents`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.micro.scenes.description import Scene, random_scene
+
+HELD_OUT_SEED = 10_000_000  # seeds from here on are for evaluation, never trained on
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pictures of one size; the seeds of a group are `first_seed` onward."""
+
+    width_px: int
+    height_px: int
+    count: int
+    first_seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.width_px}x{self.height_px}"
+
+
+GROUPS = (
+    Group(1024, 1024, 760, 0),
+    Group(1024, 768, 100, 100_000),
+    Group(768, 1024, 100, 200_000),
+    Group(2048, 2048, 48, 300_000),
+    Group(4096, 4096, 16, 400_000),
+    Group(256, 256, 1600, 500_000),  # composition only: for the small CLIP and the judge
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture of the bank: where it is, and the scene it shows."""
+
+    path: Path
+    group: Group
+    seed: int
+
+    @property
+    def scene(self) -> Scene:
+        return random_scene(self.seed)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8, mapped from disk: crops read only what they show."""
+        return np.load(self.path, mmap_mode="r")
+
+
+def entries(folder: Path, *, made: bool = True) -> list[Entry]:
+    """Every picture of the bank; with `made`, those that are on disk already."""
+    listed = [
+        Entry(folder / group.name / f"{seed}.npy", group, seed)
+        for group in GROUPS
+        for seed in range(group.first_seed, group.first_seed + group.count)
+    ]
+    return [entry for entry in listed if entry.path.exists()] if made else listed
+
+
+def fill(folder: Path) -> Iterator[tuple[int, int]]:
+    """Render what is missing, all groups in step; yields (pictures on disk, pictures wanted) after each."""
+    from finetune.micro.scenes.render import render  # compiles for some ten seconds
+
+    listed = entries(folder, made=False)
+    # A share of each group at a time: later stages can begin on a part of the bank.
+    listed.sort(key=lambda entry: (entry.seed - entry.group.first_seed) / entry.group.count)
+    have = sum(entry.path.exists() for entry in listed)
+    for entry in listed:
+        if entry.path.exists():
+            continue
+        pixels = render(entry.scene, entry.group.width_px, entry.group.height_px)
+        entry.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = entry.path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, pixels)
+        os.replace(partial, entry.path)
+        have += 1
+        yield have, len(listed)

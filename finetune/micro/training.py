@@ -1,0 +1,102 @@
+"""The loop that every stage of Micro-4K shares: a budget of minutes, a checkpoint, exact seeds, a line of numbers.
+
+Running a stage again goes on where its checkpoint ends. Not here: what a stage learns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+CHECKPOINT_EVERY_S = 120.0
+
+
+class Stage(Protocol):
+    """What the loop needs of a stage."""
+
+    name: str
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
+        """Take one optimizer step; `progress` is the share of the budget spent, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Numbers of a step that is already applied, averaged since the last report."""
+
+    step: int
+    spent_s: float
+    values: dict[str, float]
+
+
+def train(stage: Stage, folder: Path, *, minutes: float, report_every: int = 50) -> Iterator[Report]:
+    """Train until `minutes` of work, counted over all sittings, are spent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / f"{stage.name}.pt"
+    step, spent_s = load_checkpoint(stage, checkpoint)
+    budget_s = minutes * 60
+    last_saved_s, sums, count = spent_s, dict[str, float](), 0
+    while spent_s < budget_s:
+        began = time.perf_counter()
+        generator = torch.Generator().manual_seed(step * 1_000_003 + 12345)
+        torch.manual_seed(step)
+        values = stage.step(spent_s / budget_s, generator)
+        step, spent_s = step + 1, spent_s + time.perf_counter() - began
+        sums = {key: sums.get(key, 0.0) + value for key, value in values.items()}
+        count += 1
+        if step % report_every == 0:
+            report = Report(step, spent_s, {key: value / count for key, value in sums.items()})
+            with (folder / f"{stage.name}.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps({"step": step, "spent_s": round(spent_s, 1), **report.values}) + "\n")
+            yield report
+            sums, count = {}, 0
+        if spent_s - last_saved_s > CHECKPOINT_EVERY_S:
+            save_checkpoint(stage, checkpoint, step, spent_s)
+            last_saved_s = spent_s
+    save_checkpoint(stage, checkpoint, step, spent_s)
+
+
+def save_checkpoint(stage: Stage, path: Path, step: int, spent_s: float) -> None:
+    state = {
+        "step": step,
+        "spent_s": spent_s,
+        "modules": {name: module.state_dict() for name, module in stage.modules.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in stage.optimizers.items()},
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(stage: Stage, path: Path) -> tuple[int, float]:
+    """Restore a stage; (0, 0.0) where there is nothing to restore."""
+    if not path.exists():
+        return 0, 0.0
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    for name, module in stage.modules.items():
+        module.load_state_dict(state["modules"][name])
+    for name, optimizer in stage.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    return state["step"], state["spent_s"]
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, peak: float, progress: float, step_share: float = 0.02) -> None:
+    """Warm up over `step_share` of the budget, then follow a cosine down to a twentieth."""
+    if progress < step_share:
+        factor = 0.05 + 0.95 * progress / step_share
+    else:
+        angle = torch.pi * (progress - step_share) / (1 - step_share)
+        factor = 0.05 + 0.95 * 0.5 * (1 + float(torch.cos(torch.tensor(angle))))
+    for group in optimizer.param_groups:
+        group["lr"] = peak * factor
