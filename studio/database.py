@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 SCHEMA_VERSION = 1
 LOCK_TIMEOUT_S = 5.0
+PATIENCE_S = 600.0
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -64,6 +68,10 @@ _SEEN_JOB_COLUMNS = (
     "state, place, stage, step, num_steps, seconds_per_step, seconds_left, preview, result, error, "
     "cancel_requested, reported_at"
 )
+
+
+class DatabaseBusy(ValueError):
+    """Somebody else holds the lock; the same call may well succeed a little later."""
 
 
 class Database:
@@ -155,7 +163,7 @@ class Database:
             words = self._refusal(str(error))
             if words is None:
                 raise
-            raise ValueError(words) from error
+            raise (DatabaseBusy if "locked" in str(error) else ValueError)(words) from error
 
     def _refusal(self, message: str) -> str | None:
         if "locked" in message:
@@ -173,6 +181,18 @@ class Database:
                 "again (jobs and stars are not)"
             )
         return None
+
+
+def insist(action: Callable[[], T], *, patience_s: float = PATIENCE_S, pause_s: float = 0.2) -> T:
+    """Do it, again and again while the database is locked: a finished picture is worth waiting for."""
+    give_up_at = time.monotonic() + patience_s
+    while True:
+        try:
+            return action()
+        except DatabaseBusy:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(pause_s)
 
 
 def _counting_triggers() -> Iterator[str]:

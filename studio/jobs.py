@@ -113,6 +113,8 @@ class JobTable:
 
     def claim(self, worker_pid: int, worker_created_at: float | None = None) -> Job | None:
         """Take the first waiting job for a worker process; None when nothing waits."""
+        if self._database.row("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1") is None:
+            return None  # asked every moment, so without taking the write lock
         with self._database.writing() as connection:
             row = connection.execute(
                 "SELECT id FROM jobs WHERE state = 'queued' ORDER BY place LIMIT 1"
@@ -178,6 +180,13 @@ class JobTable:
     def resume(self, job_id: int) -> None:
         """Put an interrupted job back at the front of the queue; why it was interrupted stays readable."""
         self._requeue(job_id, place=_FIRST_PLACE, attempts="attempts", error="error")
+
+    def give_up(self, job_id: int) -> None:
+        """Take an interrupted job that was asked to stop as stopped."""
+        self._database.write(
+            "UPDATE jobs SET state = 'cancelled', error = NULL WHERE id = ? AND state = 'interrupted'",
+            (job_id,),
+        )
 
     def move(self, job_id: int, direction: Direction) -> bool:
         """Change a waiting job's place in the queue. False: it no longer waits, or is there already."""

@@ -10,7 +10,7 @@ import json
 import struct
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 NUM_SAMPLES, SAMPLE_BYTES = 16, 4096  # of each weight file, for its hash
 MAX_HEADER_BYTES = 100 * 2**20  # as in the safetensors library
@@ -40,6 +40,13 @@ def is_f16_folder(folder: Path) -> bool:
     """Whether the folder's VAE says that it works at 16 pixels a latent."""
     config = folder / "vae" / "config.json"
     return config.is_file() and read_json(config).get("stride") == 2
+
+
+def f16_alignment(folder: Path) -> Literal["exact", "reference"]:
+    """How an F16 VAE's pictures lie; "exact" where its config says nothing."""
+    config = folder / "vae" / "config.json"
+    declared = read_json(config).get("f16_alignment") if config.is_file() else None
+    return "reference" if declared == "reference" else "exact"
 
 
 def missing_files(folder: Path) -> list[str]:

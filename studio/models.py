@@ -45,6 +45,9 @@ class ModelEntry:
     alignment: Literal["exact", "reference"] = "exact"
     """Of the F16 decoder: "reference" for checkpoints trained with the published code's one-pixel shift."""
 
+    max_side_px: int = 8192
+    """Longest side that its positions reach."""
+
     default_steps: int
     default_guidance_scale: float
     default_size_px: tuple[int, int]
@@ -85,6 +88,7 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_guidance_scale=3.0,
         default_size_px=(4096, 4096),
         max_sequence_length=8,
+        max_side_px=4096,
         cpu_dtype="float32",
         note="Landscapes on a laptop CPU, nothing to download",
     ),
@@ -211,6 +215,15 @@ def find_model(name: str) -> ModelEntry:
     )
 
 
+def check_size(entry: ModelEntry, width_px: int, height_px: int) -> None:
+    """Raise ValueError if the model does not reach that far."""
+    if max(width_px, height_px) > entry.max_side_px:
+        raise ValueError(
+            f"{entry.title} draws up to {entry.max_side_px} px a side, got {width_px} x {height_px}; "
+            "choose a smaller size or another model"
+        )
+
+
 def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = None) -> None:
     """Raise ValueError, with the remedy, if the model certainly cannot run here.
 
@@ -282,6 +295,7 @@ def _entry_of_folder(folder: Path) -> ModelEntry:
         source=str(folder),
         licence="as its folder says",
         autoencoder="f16" if f16 else "f8",
+        alignment=model_files.f16_alignment(folder),
         default_steps=28,
         default_guidance_scale=3.5,
         default_size_px=(side_px, side_px),

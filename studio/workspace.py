@@ -8,13 +8,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.disk import disk_words, require_free
+from studio.processes import created_at
 
 MIN_FREE_MIB = 16
 """Below this the studio does not open: not even its database could grow."""
@@ -96,6 +96,10 @@ class Workspace:
     def worker_lock(self) -> Path:
         return self.root / "worker.lock"
 
+    @property
+    def server_lock(self) -> Path:
+        return self.root / "server.lock"
+
     def folders(self) -> tuple[Path, ...]:
         return (
             *(self.pictures, self.thumbnails, self.runs, self.datasets, self.latents, self.previews),
@@ -108,7 +112,7 @@ class Workspace:
 
         Raises ValueError while another server holds it.
         """
-        with held_lock(self.root / "server.lock", about={"address": address}) as holder:
+        with held_lock(self.server_lock, about={"address": address}) as holder:
             if holder is not None:
                 raise ValueError(
                     f"{self.root} is already served by process {holder.get('pid', '?')} at "
@@ -132,12 +136,28 @@ def held_lock(path: Path, *, about: dict[str, str] | None = None) -> Iterator[di
         except BlockingIOError:
             yield _holder(descriptor)
             return
-        note = {"pid": os.getpid(), "since": time.time(), **({} if about is None else about)}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        write_lock_note(path, {} if about is None else about)
         yield None
     finally:
         os.close(descriptor)
+
+
+def write_lock_note(path: Path, about: dict[str, str]) -> None:
+    """Say in a lock file that this process holds it. Only for the one that does."""
+    note = {"pid": os.getpid(), "began_at": created_at(os.getpid()), **about}
+    path.write_text(json.dumps(note), encoding="utf-8")
+
+
+def lock_note(path: Path) -> dict[str, object]:
+    """What the last holder of a lock file wrote, dead or alive; empty if nobody ever held it.
+
+    For looking only: trying the lock would turn away whoever wants it at that moment.
+    """
+    try:
+        note = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _holder(descriptor: int) -> dict[str, object]:

@@ -1,0 +1,212 @@
+"""Watches over the worker from the web process: starts it, notices its death, sees that nothing is lost.
+
+A server that stops leaves the worker at work, and one that starts adopts it. No torch is
+imported. Not here: the work (`studio.worker`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from studio.database import DatabaseBusy
+from studio.jobs import Job, JobTable
+from studio.processes import is_alive
+from studio.settings import ROOT, Settings
+from studio.worker import NOT_NEEDED_EXIT_CODE
+from studio.worker_log import last_lines
+from studio.workspace import Workspace, lock_note
+
+LOOK_EVERY_S = 0.5
+MAX_ATTEMPTS = 2
+"""A job whose worker died is resumed by itself once; after that somebody should look at it."""
+
+FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
+QUICK_DEATH_S = 20.0  # a worker that dies younger than this probably cannot start at all
+DEATH_IS_NEWS_S = 120.0
+MAX_LOG_BYTES = 5 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The last time that a worker died."""
+
+    at: float  # seconds since 1970
+    how: str
+    resumed: tuple[int, ...]
+    """Jobs that go on where they were."""
+    left: tuple[int, ...]
+    """Jobs that were interrupted too often."""
+
+
+class WorkerSupervisor:
+    """A thread of the web process. `describe` answers from what the thread last saw."""
+
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self._workspace, self._settings = workspace, settings
+        self._jobs = JobTable(workspace.database)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._started_at, self._start_after = 0.0, 0.0
+        self._delay_s = FIRST_DELAY_S
+        self._death: Death | None = None
+        self._words = "the worker is not running"
+
+    def start(self) -> None:
+        """Adopt the living worker, or start one, and watch."""
+        assert self._thread is None, "started twice"
+        self._words = "starting"
+        self._thread = threading.Thread(target=self._watch, name="worker-supervisor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching. The worker goes on."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._words = "the worker is not watched"
+
+    def describe(self) -> str:
+        """What the worker does, in a few words for the page; costs nothing."""
+        return self._words
+
+    def look(self) -> None:
+        """Look once: bury, mend, start, and find the words. The thread does this every LOOK_EVERY_S."""
+        self._bury()
+        alive = self._worker_is_alive()
+        self._mend_jobs()
+        if not alive and time.monotonic() >= self._start_after:
+            self._start_worker()
+            alive = True
+        self._words = self._find_words(alive)
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+            except DatabaseBusy as error:
+                self._words = str(error)
+            except OSError as error:
+                self._words = f"the worker cannot be started ({error}); see to that, it is tried again"
+            self._stopping.wait(LOOK_EVERY_S)
+
+    def _bury(self) -> None:
+        """Take note of our child's end; `poll` takes it off the list of zombies."""
+        if self._child is None or self._child.poll() is None:
+            return
+        code, self._child = self._child.returncode, None
+        if code in (0, NOT_NEEDED_EXIT_CODE):
+            return
+        if time.monotonic() - self._started_at < QUICK_DEATH_S:
+            self._start_after = time.monotonic() + self._delay_s
+            self._delay_s = min(LONGEST_DELAY_S, 2 * self._delay_s)
+        else:
+            self._delay_s = FIRST_DELAY_S
+        self._death = Death(time.time(), _death_words(code), (), ())
+
+    def _worker_is_alive(self) -> bool:
+        """Ours, or one that an earlier server started."""
+        if self._child is not None:
+            return True
+        note = lock_note(self._workspace.worker_lock)
+        pid, began_at = note.get("pid"), note.get("began_at")
+        return isinstance(pid, int) and isinstance(began_at, float) and is_alive(pid, began_at)
+
+    def _mend_jobs(self) -> None:
+        """Interrupt the running jobs of dead workers, and let those go on that may."""
+        lost = self._jobs.interrupt_lost(lambda job: is_alive(job.worker_pid, job.worker_created_at))
+        if not lost:
+            return
+        at = time.time()
+        is_fresh = self._death is not None and at - self._death.at < 2 * LOOK_EVERY_S
+        how = self._death.how if self._death is not None and is_fresh else "it vanished"
+        resumed, left = [], []
+        for job in lost:
+            if job.cancel_requested:
+                self._jobs.give_up(job.id)
+            elif job.attempts < MAX_ATTEMPTS:
+                self._explain(job, at, how, "it resumes from its last saved step")
+                self._jobs.resume(job.id)
+                resumed.append(job.id)
+            else:
+                self._explain(job, at, how, "it was not the first time, so retry it by hand, perhaps smaller")
+                left.append(job.id)
+        self._death = Death(at, how, tuple(resumed), tuple(left))
+
+    def _explain(self, job: Job, at: float, how: str, remedy: str) -> None:
+        """Write into an interrupted job what happened and what comes next."""
+        progress = job.progress
+        doing = progress.stage if progress.stage else "starting"
+        where = f"{doing}, step {progress.step} of {progress.num_steps}" if progress.step else doing
+        last = last_lines(self._workspace.worker_log)
+        said = f"; last in its log: {last}" if last else ""
+        self._jobs.annotate(job.id, f"the worker died at {_clock(at)} while {where} ({how}); {remedy}{said}")
+
+    def _start_worker(self) -> None:
+        command = [sys.executable, "-u", "-m", "studio.worker", "--home", str(self._workspace.root)]
+        inherited = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
+        path = os.pathsep.join([str(ROOT), *inherited])
+        log = self._workspace.worker_log
+        mode = "wb" if log.is_file() and log.stat().st_size > MAX_LOG_BYTES else "ab"
+        with log.open(mode) as output:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": path,
+                    "HF_HUB_DISABLE_TELEMETRY": "1",
+                },
+                # Out of the server's session: Ctrl-C there must not reach a render here.
+                start_new_session=True,
+            )
+        self._started_at = time.monotonic()
+
+    def _find_words(self, alive: bool) -> str:
+        running = self._jobs.jobs(states=("running",), limit=1)
+        if running:
+            words = f"working on job {running[0].id}"
+        elif not alive:
+            said = last_lines(self._workspace.worker_log)
+            words = f"the worker cannot start and is tried again soon; last in its log: {said}"
+        else:
+            words = "ready" if self._is_ready() else "starting"
+        if self._death is None or time.time() - self._death.at > DEATH_IS_NEWS_S:
+            return words
+        return f"{_news(self._death)} · {words}"
+
+    def _is_ready(self) -> bool:
+        """Whether the worker has imported all it needs; what its predecessor wrote does not count."""
+        note = lock_note(self._workspace.worker_lock)
+        is_its_own = self._child is None or note.get("pid") == self._child.pid
+        return is_its_own and note.get("state") == "ready"
+
+
+def _news(death: Death) -> str:
+    jobs = [f"job {job} resumes" for job in death.resumed] + [
+        f"job {job} is interrupted" for job in death.left
+    ]
+    return ", ".join([f"worker died at {_clock(death.at)}", *jobs])
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M", time.localtime(at))
+
+
+def _death_words(returncode: int | None) -> str:
+    if returncode is None:
+        return "it vanished"
+    if returncode == -signal.SIGKILL:
+        return "killed by signal 9, as the system does when memory runs out"
+    if returncode < 0:
+        return f"killed by signal {-returncode}"
+    return f"exit code {returncode}"
