@@ -52,7 +52,7 @@ def serve(
         settings = Settings.from_environment(environment)
         Workspace.open(settings.home)
         _check_port_free(settings.host, settings.port)
-    # The program becomes the server: one process, which signals reach, and which the doors' law puts above us.
+    # This process becomes the server. It is not imported: app.py stands above this package.
     os.execve(sys.executable, [sys.executable, str(ROOT / "app.py")], environment)
 
 
@@ -61,10 +61,8 @@ def render(
     prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
     negative: Annotated[str, typer.Option(help="What it should not show.")] = "",
     model: Annotated[str, typer.Option(help="Catalogue id, hub id or folder.")] = CATALOGUE[0].id,
-    size: Annotated[
-        str | None, typer.Option(help="WIDTHxHEIGHT in pixels; the model's own unless set.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps; the model's own unless set.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels; unless set, the model's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; unless set, the model's.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt.")] = None,
     seed: Annotated[int | None, typer.Option(help="0 to 4294967295; random unless set.")] = None,
     count: Annotated[int, typer.Option(help="How many pictures; with --seed they walk up from it.")] = 1,
@@ -195,3 +193,7 @@ def _job_line(job: Job) -> str:
     elif job.error is not None:
         detail = f"{job.error}  "
     return f"{job.id:>5}  {job.state:11}  {when}  {job.kind:6}  {detail}{' '.join(job.label.split())}"
+
+
+if __name__ == "__main__":
+    main()

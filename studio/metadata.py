@@ -46,7 +46,7 @@ class PictureSettings:
 def write_png(path: Path, image: NDArray[np.uint8], record: Mapping[str, Any]) -> None:
     """Write (H, W, 3) uint8 RGB losslessly, with its record inside; whole or not at all.
 
-    zlib level 1: at 4096 x 4096 level 6 takes 6 times as long for 5 % less.
+    zlib level 1: on 2048 x 2048 of texture and noise, level 6 took 2.4 times as long for 13 % less.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"a picture is (H, W, 3) uint8, got {image.shape} {image.dtype}")
@@ -83,27 +83,41 @@ def read_settings(path: Path, *, max_megapixels: float = LOCAL_MAX_MEGAPIXELS) -
 @contextmanager
 def opened_picture(path: Path, *, max_megapixels: float) -> Iterator[Image.Image]:
     """Open a picture whose every byte was checked, refusing a giant before it is unpacked."""
-    with warnings.catch_warnings():
-        # We ask the size ourselves, below, by the host's own limit.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with _loaded(path, max_megapixels) as image:
+        yield image
+
+
+def _loaded(path: Path, max_megapixels: float) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # We ask the size ourselves, in the next step, by the host's own limit.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise ValueError(_too_large(path, max_megapixels)) from error
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is missing; it was moved or deleted") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path.name} is not a picture; drop a PNG, JPEG or WebP file") from error
+    # Pillow tells damage by these four; a ValueError is its refusal to unpack a bomb of text.
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
+        raise ValueError(_damaged(path, error)) from error
+    try:
+        if image.width * image.height > max_megapixels * 1e6:
+            size = f"{image.width} x {image.height}"
+            raise ValueError(f"{_too_large(path, max_megapixels)} (it is {size})")
         try:
-            with Image.open(path) as image:
-                _check_size(path, image.width, image.height, max_megapixels)
-                image.load()
-                yield image
-        except Image.DecompressionBombError as error:
-            raise ValueError(_too_large(path, max_megapixels)) from error
-        except UnidentifiedImageError as error:
-            raise ValueError(f"{path.name} is not a picture; drop a PNG, JPEG or WebP file") from error
-        except (OSError, SyntaxError, EOFError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise ValueError(f"{path} is missing; it was moved or deleted") from error
-            raise ValueError(f"{path.name} is damaged or cut off ({error}); copy it again") from error
+            image.load()
+        except (OSError, SyntaxError, EOFError, ValueError) as error:
+            raise ValueError(_damaged(path, error)) from error
+    except ValueError:
+        image.close()
+        raise
+    return image
 
 
-def _check_size(path: Path, width_px: int, height_px: int, max_megapixels: float) -> None:
-    if width_px * height_px > max_megapixels * 1e6:
-        raise ValueError(f"{_too_large(path, max_megapixels)} (it is {width_px} x {height_px})")
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path.name} is damaged or cut off ({error}); copy it again"
 
 
 def _too_large(path: Path, max_megapixels: float) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.database import DatabaseBusy
@@ -47,8 +48,13 @@ class Death:
 class WorkerSupervisor:
     """A thread of the web process. `describe` answers from what the thread last saw."""
 
-    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+    def __init__(
+        self, workspace: Workspace, settings: Settings, *, command: Sequence[str] | None = None
+    ) -> None:
+        """`command` is what starts a worker; None is `studio.worker` for this home."""
         self._workspace, self._settings = workspace, settings
+        own = (sys.executable, "-u", "-m", "studio.worker", "--home", str(workspace.root))
+        self._command = own if command is None else tuple(command)
         self._jobs = JobTable(workspace.database)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -150,14 +156,13 @@ class WorkerSupervisor:
         self._jobs.annotate(job.id, f"the worker died at {_clock(at)} while {where} ({how}); {remedy}{said}")
 
     def _start_worker(self) -> None:
-        command = [sys.executable, "-u", "-m", "studio.worker", "--home", str(self._workspace.root)]
         inherited = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
         path = os.pathsep.join([str(ROOT), *inherited])
         log = self._workspace.worker_log
         mode = "wb" if log.is_file() and log.stat().st_size > MAX_LOG_BYTES else "ab"
         with log.open(mode) as output:
             self._child = subprocess.Popen(
-                command,
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
