@@ -1,0 +1,222 @@
+"""Watching over the worker: with stand-ins that die in all ways, and with the real one, killed mid-render."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from studio import supervisor as supervision
+from studio.gallery import Gallery
+from studio.jobs import Job, JobTable, Progress
+from studio.processes import is_alive
+from studio.requests import RenderRequest
+from studio.settings import Settings
+from studio.supervisor import WorkerSupervisor
+from studio.workspace import Workspace, lock_note
+
+# A worker that takes a job, says how far it is, and stays.
+STAND_IN = """
+import os, sys, time
+from pathlib import Path
+from studio.jobs import JobTable, Progress
+from studio.processes import created_at
+from studio.workspace import Workspace, held_lock
+workspace = Workspace(Path(sys.argv[1]))
+with held_lock(workspace.worker_lock, about={"state": "ready"}) as holder:
+    if holder is not None:
+        sys.exit(3)
+    jobs = JobTable(workspace.database)
+    while True:
+        job = jobs.claim(os.getpid(), created_at(os.getpid()))
+        if job is not None:
+            jobs.report(job.id, Progress("denoising", 4, 9, 1.0, 5.0))
+            print("at work", flush=True)
+        time.sleep(0.02)
+"""
+
+Watch = Callable[..., WorkerSupervisor]
+
+
+@pytest.fixture
+def jobs(workspace: Workspace) -> JobTable:
+    return JobTable(workspace.database)
+
+
+@pytest.fixture
+def watch(workspace: Workspace) -> Iterator[Watch]:
+    """Make supervisors whose workers do not outlive the test."""
+    made: list[WorkerSupervisor] = []
+
+    def make(code: str | None = STAND_IN) -> WorkerSupervisor:
+        command = None if code is None else [sys.executable, "-c", code, str(workspace.root)]
+        made.append(WorkerSupervisor(workspace, Settings(home=workspace.root), command=command))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+        if one._child is not None:
+            one._child.kill()
+            one._child.wait(timeout=20)
+
+
+def wait_for(condition: Callable[[], bool], *, within_s: float = 30.0) -> float:
+    """Seconds until it held."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < within_s, "it never came true"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def worker_pid(workspace: Workspace) -> int:
+    pid = lock_note(workspace.worker_lock)["pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+def step(job: Job) -> int:
+    return job.progress.step if job.state == "running" else -1
+
+
+def test_not_started_says_so(watch: Watch) -> None:
+    assert watch().describe() == "the worker is not running"
+
+
+def test_a_killed_worker_is_noticed_told_of_and_replaced(
+    watch: Watch, workspace: Workspace, jobs: JobTable
+) -> None:
+    supervisor = watch()
+    supervisor.start()
+    wait_for(lambda: supervisor.describe() == "ready")
+    job_id = jobs.submit("render", {}, label="")
+    wait_for(lambda: step(jobs.get(job_id)) == 4)
+    wait_for(lambda: supervisor.describe() == f"working on job {job_id}")
+    first = worker_pid(workspace)
+    assert psutil.Process(first).ppid() == os.getpid()
+    assert os.getsid(first) != os.getsid(0)
+    os.kill(first, signal.SIGKILL)
+    assert wait_for(lambda: jobs.get(job_id).error is not None) < 5
+    assert not psutil.pid_exists(first)  # reaped, not a zombie
+    error = jobs.get(job_id).error
+    assert error is not None
+    assert (
+        "while denoising, step 4 of 9 (killed by signal 9, as the system does when memory runs out)" in error
+    )
+    assert "it resumes from its last saved step; last in its log: at work" in error
+    wait_for(lambda: jobs.get(job_id).attempts == 2)
+    assert worker_pid(workspace) != first
+    wait_for(lambda: supervisor.describe().endswith(f"working on job {job_id}"))
+    assert supervisor.describe().startswith("worker died at ")
+    assert f"job {job_id} resumes" in supervisor.describe()
+
+    os.kill(worker_pid(workspace), signal.SIGKILL)
+    wait_for(lambda: jobs.get(job_id).state == "interrupted")
+    assert "retry it by hand" in str(jobs.get(job_id).error)
+    wait_for(lambda: f"job {job_id} is interrupted" in supervisor.describe())
+    jobs.retry(job_id)
+    wait_for(lambda: step(jobs.get(job_id)) == 4)
+
+
+def test_a_job_that_was_to_stop_does_not_resume(watch: Watch, workspace: Workspace, jobs: JobTable) -> None:
+    supervisor = watch()
+    job_id = jobs.submit("render", {}, label="")
+    supervisor.start()
+    wait_for(lambda: step(jobs.get(job_id)) == 4)
+    jobs.cancel(job_id)
+    os.kill(worker_pid(workspace), signal.SIGKILL)
+    wait_for(lambda: jobs.get(job_id).state == "cancelled")
+
+
+def test_a_new_server_adopts_the_living_worker(watch: Watch, workspace: Workspace, jobs: JobTable) -> None:
+    first = watch()
+    job_id = jobs.submit("render", {}, label="")
+    first.start()
+    wait_for(lambda: step(jobs.get(job_id)) == 4)
+    first.stop()
+    pid = worker_pid(workspace)
+    assert is_alive(pid, None)
+    second = watch()
+    second.start()
+    wait_for(lambda: second.describe() == f"working on job {job_id}")
+    assert (second._child, worker_pid(workspace), jobs.get(job_id).attempts) == (None, pid, 1)
+
+
+def test_a_job_whose_worker_died_unwatched_resumes(watch: Watch, jobs: JobTable) -> None:
+    job_id = jobs.submit("render", {}, label="")
+    jobs.claim(2**22 + 1, 1.0)  # beyond the greatest pid
+    jobs.report(job_id, Progress("denoising", 4, 9))
+    watch().start()
+    wait_for(lambda: jobs.get(job_id).attempts == 2)
+    assert "it vanished" in str(jobs.get(job_id).error)
+
+
+def test_a_worker_that_cannot_start_is_tried_ever_more_rarely(
+    watch: Watch, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(supervision, "FIRST_DELAY_S", 0.1)
+    supervisor = watch("print('no torch here', flush=True); import sys; sys.exit('really')")
+    supervisor._delay_s = 0.1
+    supervisor.start()
+    wait_for(lambda: "the worker cannot start" in supervisor.describe())
+    assert "no torch here / really" in supervisor.describe()
+    wait_for(lambda: supervisor._delay_s >= 0.8)
+    assert workspace.worker_log.read_text().count("really") <= 5
+
+
+def test_a_worker_that_is_not_needed_is_no_death(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "LOOK_EVERY_S", 0.02)
+    supervisor = watch("import sys; sys.exit(3)")
+    supervisor.start()
+    time.sleep(0.5)
+    assert "died" not in supervisor.describe()
+
+
+def test_a_long_log_is_begun_anew(
+    watch: Watch, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "MAX_LOG_BYTES", 10)
+    workspace.worker_log.write_text("old " * 10)
+    supervisor = watch("print('new', flush=True); import time; time.sleep(60)")
+    supervisor.start()
+    wait_for(lambda: workspace.worker_log.read_text() == "new\n")
+
+
+@pytest.mark.slow
+def test_killed_mid_render_the_picture_comes_out_the_same(
+    watch: Watch,
+    workspace: Workspace,
+    jobs: JobTable,
+    new_request: Callable[..., RenderRequest],
+    sd3_folder: Path,
+) -> None:
+    """The real worker, `kill -9` between two saves: identical pixels, and nothing else is lost."""
+    request = new_request(model=str(sd3_folder), width_px=512, height_px=512, num_inference_steps=60)
+    supervisor = watch(None)
+    supervisor.start()
+    undisturbed, disturbed = (jobs.submit("render", request.to_dict(), label="") for _ in range(2))
+    wait_for(lambda: step(jobs.get(disturbed)) > 10, within_s=240)
+    os.kill(worker_pid(workspace), signal.SIGKILL)
+    assert wait_for(lambda: "worker died" in supervisor.describe()) < 5
+    wait_for(lambda: jobs.get(disturbed).state == "done", within_s=240)
+    images, records = [], []
+    for job_id in (undisturbed, disturbed):
+        result = jobs.get(job_id).result
+        assert result is not None
+        picture = Gallery(workspace).get(result["picture"])
+        records.append(picture.record)
+        with Image.open(picture.path) as image:
+            images.append(np.array(image))
+    assert records[0]["resumed_from_step"] == 0
+    assert records[1]["resumed_from_step"] >= 8
+    np.testing.assert_array_equal(*images)
