@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.settings import Settings
 
 if TYPE_CHECKING:
     import gradio as gr
-    from studio.supervisor import WorkerSupervisor
 
+    from studio.supervisor import WorkerSupervisor
     from studio.workspace import Workspace
 
 
 def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
     """Construct everything and pass it in: (page, what its launch() is told). No worker is started here."""
     from studio.supervisor import WorkerSupervisor
-
     from studio.workspace import Workspace
 
     workspace = Workspace.open(settings.home)
@@ -30,15 +28,18 @@ def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
 def build_in(
     workspace: Workspace, settings: Settings, supervisor: WorkerSupervisor
 ) -> tuple[gr.Blocks, dict[str, Any]]:
-    import gradio as gr
-    from studio.gallery import Gallery
+    """The page over an opened workspace."""
+    from studio.ui.startup import import_gradio
 
+    gradio = import_gradio(workspace.uploads)
+
+    from studio.gallery import Gallery
     from studio.jobs import JobTable
     from studio.ui.layout import build_page
     from studio.ui.theme import HEAD, studio_theme, style_sheets
 
     # Served where they lie: a cached copy of every 20 MB master would double what the studio writes.
-    gr.set_static_paths([workspace.pictures, workspace.previews])
+    gradio.set_static_paths([workspace.pictures, workspace.previews])
     demo = build_page(JobTable(workspace.database), Gallery(workspace), settings, supervisor.describe)
     demo.queue(max_size=64, default_concurrency_limit=8)
     return demo, {
@@ -60,47 +61,36 @@ def build_in(
 
 def main() -> None:
     """Serve until interrupted. Renders live in the worker process and go on without this one."""
-    settings = Settings.from_environment(os.environ)
     try:
-        serve(settings)
+        serve(Settings.from_environment(os.environ))
     except ValueError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        print("The page is closed; a running render goes on in the worker.")
+        sys.exit("stopped before the page was up")
 
 
 def serve(settings: Settings) -> None:
-    """Hold the home's lock, start the worker, answer the browser."""
+    """Hold the home's lock, answer the browser, watch over the worker."""
     from studio.supervisor import WorkerSupervisor
-
     from studio.workspace import Workspace
 
     workspace = Workspace.open(settings.home)
     address = f"http://{settings.host}:{settings.port}"
-    quiet_gradio(workspace.uploads)
     with ExitStack() as stack:
         stack.enter_context(workspace.serve_lock(address))
         supervisor = WorkerSupervisor(workspace, settings)
         demo, launch = build_in(workspace, settings, supervisor)
-        supervisor.start()
-        stack.callback(supervisor.stop)
         try:
             demo.launch(**launch, prevent_thread_lock=True)
         except OSError as error:
             raise ValueError(
-                f"port {settings.port} of {settings.host} is in use; stop the program that holds it, "
-                "or choose another with STUDIO_PORT or --port"
+                f"port {settings.port} of {settings.host} cannot be had, another program may hold it; "
+                "stop that, or choose another with --port or STUDIO_PORT"
             ) from error
-        stack.callback(demo.close)
+        supervisor.start()
+        stack.callback(supervisor.stop)
         print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)
         demo.block_thread()
-
-
-def quiet_gradio(uploads: Path) -> None:
-    """Before gradio is imported: nothing is sent anywhere, and uploads lie in the home."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
 
 
 if __name__ == "__main__":

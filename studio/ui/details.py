@@ -80,18 +80,33 @@ def details_of_job(job: Job) -> DetailsContent:
 def details_of_picture(picture: Picture) -> DetailsContent:
     """What a finished picture was made from and what it cost."""
     settings = picture.record["settings"]
-    chips = settings_chips(settings)
-    rows = [("model", str(settings["model"]))]
-    for name, seconds in picture.record.get("timings_s", {}).items():
-        rows.append((name.replace("_", " "), short_seconds(seconds)))
     return DetailsContent(
         id=picture.id,
         title=picture.path.name,
         prompt=str(settings["prompt"]),
         negative_prompt=str(settings.get("negative_prompt", "")),
-        chips=chips,
-        rows=tuple(rows),
+        chips=settings_chips({**settings, "width_px": picture.width_px, "height_px": picture.height_px}),
+        rows=tuple(record_rows(picture.record)),
         starred=picture.starred,
         file_name=picture.path.name,
         master=FileData(path=str(picture.path)),
     )
+
+
+def record_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) of what a record tells beyond the settings; a picture from elsewhere tells less."""
+    model = record.get("model", {})
+    rows = [("model", str(model.get("title", record["settings"]["model"])))]
+    if "weights_hash" in model:
+        rows.append(("weights", str(model["weights_hash"])))
+    rows += [
+        (name.replace("_", " "), str(record[name]))
+        for name in ("device", "dtype", "decode_path", "imported_from")
+        if name in record
+    ]
+    rows += [(name.replace("_", " "), short_seconds(s)) for name, s in record.get("timings_s", {}).items()]
+    if "peak_memory_mib" in record:
+        rows.append(("peak memory", f"{record['peak_memory_mib']} MiB"))
+    if record.get("resumed_from_step"):
+        rows.append(("resumed from step", str(record["resumed_from_step"])))
+    return rows + [("note", str(note)) for note in record.get("notes", [])]

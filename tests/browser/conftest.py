@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 import pytest
-from studio.gallery import Gallery
 
+from studio.gallery import Gallery
 from studio.jobs import JobTable
 from studio.workspace import Workspace
 
@@ -65,6 +65,7 @@ class Server:
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
     seconds_to_answer: float = 0.0
+    cpu_seconds_to_answer: float = 0.0
 
     @property
     def url(self) -> str:
@@ -102,6 +103,8 @@ class Server:
                 assert time.monotonic() - started < 60, "the server does not answer"
                 time.sleep(0.05)
         self.seconds_to_answer = time.monotonic() - started
+        spent = psutil.Process(self.process.pid).cpu_times()
+        self.cpu_seconds_to_answer = spent.user + spent.system
 
     def stop(self) -> None:
         """End the web process alone; the worker lives on."""
@@ -126,7 +129,7 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("studio") / "home"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -178,20 +181,31 @@ class Guard:
             self.complaints.append(text)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def guard() -> Guard:
     return Guard()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser, server: Server, guard: Guard) -> Iterator[Page]:
-    """The studio in a fresh browser profile, dark; outside requests and console errors fail the test."""
+    """The studio in a fresh browser profile, dark, shared by a module's tests.
+
+    Requests to other hosts are stopped; `clean` fails the test in which one was tried.
+    """
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
     page = context.new_page()
     guard.watch(page, server.url)
     open_studio(page, server)
     yield page
     context.close()
+
+
+@pytest.fixture(autouse=True)
+def clean(guard: Guard) -> Iterator[None]:
+    """No test may make a page speak to another host or complain in its console."""
+    guard.external.clear()
+    guard.complaints.clear()
+    yield
     assert guard.external == []
     assert guard.complaints == []
 
@@ -202,7 +216,7 @@ def open_studio(page: Page, server: Server) -> None:
     page.wait_for_selector(".bar-status[data-mood]")
 
 
-def ask(page: Page, model: Path, prompt: str, *, side_px: int, steps: int, seed: int) -> None:
+def ask(page: Page, model: Path, prompt: str, *, side_px: int, steps: int, seed: int, count: int = 1) -> None:
     """Fill in the form as a reader would, without pressing Generate."""
     page.locator("#prompt textarea").fill(prompt)
     page.locator("#model input").fill(str(model))
@@ -216,9 +230,11 @@ def ask(page: Page, model: Path, prompt: str, *, side_px: int, steps: int, seed:
     box = page.locator("#steps input[type=number]")
     box.fill(str(steps))
     box.press("Tab")
-    page.get_by_label("Fixed").check(force=True)
-    page.locator("#seed input").fill(str(seed))
-    page.locator("#seed input").press("Tab")
+    page.get_by_label("Fixed" if count == 1 else "Walk").check(force=True)
+    for name, number in (("seed", seed), ("count", count)):
+        box = page.locator(f"#{name} input[type=number]")
+        box.fill(str(number))
+        box.press("Tab")
 
 
 def chart(width_px: int = 512, height_px: int = 384) -> np.ndarray:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
-from studio.gallery import Gallery
 
+from studio.gallery import Gallery
 from studio.requests import RenderRequest
 from studio.workspace import Workspace
 from tests.browser.conftest import CHROMIUM, Server
