@@ -10,9 +10,12 @@ from typing import Any
 
 from diffusers import DiffusionPipeline, StableDiffusion3Pipeline
 from torch import Tensor
+from transformers import T5EncoderModel
 
 from finetune.autoencoder import vae_scale_factor
 from finetune.families.family import Family, LatentGeometry
+
+BLANK_TOKENS = 8  # of a silent T5; what Micro-4K is mostly trained with
 
 
 class Sd3(Family):
@@ -51,5 +54,16 @@ class Sd3(Family):
     def prompt_arguments(
         self, pipeline: DiffusionPipeline, *, prompt: str, negative_prompt: str, guidance_scale: float
     ) -> dict[str, Any]:
-        """Guidance of 1 or less means none: one transformer call a step, the negative prompt has no say."""
-        return {"prompt": prompt, "negative_prompt": negative_prompt, "guidance_scale": guidance_scale}
+        """Guidance of 1 or less means none: one transformer call a step, the negative prompt has no say.
+
+        The pipeline appends 256 tokens for T5. Where T5 has no layers, as in Micro-4K, they are all zero and a few do.
+        """
+        arguments: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt}
+        if is_silent(pipeline.text_encoder_3):
+            arguments["max_sequence_length"] = BLANK_TOKENS
+        return {**arguments, "guidance_scale": guidance_scale}
+
+
+def is_silent(text_encoder_3: T5EncoderModel | None) -> bool:
+    """Whether the T5 place holds an encoder without layers: it is there because stock pipelines insist on one."""
+    return text_encoder_3 is not None and text_encoder_3.config.num_layers == 0

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from finetune.autoencoder import use_f16
 from finetune.decoding import decode_latents, encode_image
+from finetune.families.sd3 import BLANK_TOKENS
 from finetune.micro.bank import HELD_OUT_SEED
 from finetune.micro.captions import caption
 from finetune.micro.judge import ASKED, Judge, load_judge, verdicts, wanted_answers
@@ -34,7 +35,6 @@ from metrics.glcm import glcm_score
 from metrics.subbands import detail_energies, luma
 
 ASSETS = Path(__file__).parents[2] / "assets"
-BLANK_TOKENS = 8  # what the zero T5 contributes in our own calls
 Pixels = NDArray[np.uint8]
 
 

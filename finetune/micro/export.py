@@ -29,18 +29,22 @@ from finetune.micro.vae import new_autoencoder
 
 
 def export(work: Path, target: Path) -> None:
-    """Write the pipeline to `target` and the whole small CLIP to `target`-clip, both fp16 safetensors."""
+    """Write the pipeline to `target` and the whole small CLIP to `target`-clip, as safetensors.
+
+    The large parts in fp16; the text towers in float32, since transformers opens a part as it was saved, diffusers in
+    float32, and a plain `from_pretrained` must give parts that fit together.
+    """
     tokenizer = load_tokenizer(work)
     clip = load_clip(work, tokenizer)
     pipeline = StableDiffusion3Pipeline(
         transformer=load_transformer(work).half(),
         scheduler=new_scheduler(),
         vae=load_autoencoder(work).half(),
-        text_encoder=text_tower(clip).half(),
+        text_encoder=text_tower(clip),
         tokenizer=tokenizer,
-        text_encoder_2=text_tower(clip).half(),
+        text_encoder_2=text_tower(clip),
         tokenizer_2=tokenizer,
-        text_encoder_3=silent_t5().half(),
+        text_encoder_3=silent_t5(),
         tokenizer_3=letter_tokenizer(),
     )
     pipeline.save_pretrained(target, safe_serialization=True)

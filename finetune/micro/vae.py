@@ -23,7 +23,7 @@ from finetune.micro.training import set_learning_rate
 from finetune.wavelets import haar_dwt2
 
 # Crop side and batch, drawn each step: GroupNorm sees whole pictures later, so no one size may become its habit.
-CROPS_PX = ((128, 12), (192, 6), (320, 2), (448, 1))
+CROPS_PX = ((128, 12), (192, 6), (320, 2), (448, 1), (768, 1))
 PEAK_LEARNING_RATE = 1.0e-3
 LATENT_NOISE = 0.05  # the transformer will not hit latents better than this
 ADVERSARIAL_FROM = 0.55  # share of the budget after which the discriminator joins

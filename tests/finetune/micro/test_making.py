@@ -1,0 +1,210 @@
+"""The closed-form encoder, the decoder's start, the training loop's resume, and a whole export from a tiny bank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusion3Pipeline
+
+from finetune.autoencoder import use_f16
+from finetune.decoding import encode_image
+from finetune.families.sd3 import BLANK_TOKENS, Sd3
+from finetune.micro import dit, export
+from finetune.micro.bank import Entry, Group
+from finetune.micro.clip import MAX_TOKENS, new_clip, new_tokenizer
+from finetune.micro.codec import Cascade, fit, install
+from finetune.micro.decoder import begin_decoder
+from finetune.micro.training import Report, train
+from finetune.micro.vae import decode_f16, new_autoencoder
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """Two pictures with structure at every scale: sums of waves, 512 px."""
+    folder = tmp_path_factory.mktemp("bank")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:512, :512] / 512
+    made = []
+    for seed in range(2):
+        picture = np.zeros((512, 512, 3))
+        for _ in range(40):
+            frequency = 2 ** rng.uniform(0, 6)
+            angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
+            wave = np.sin(2 * np.pi * frequency * (x * np.cos(angle) + y * np.sin(angle)) + phase)
+            picture += wave[..., None] * rng.normal(size=3) * 60 / frequency**0.7
+        path = folder / f"{seed}.npy"
+        np.save(path, np.clip(picture + 128, 0, 255).astype(np.uint8))
+        made.append(Entry(path, Group(512, 512, 2, 0), seed))
+    return made
+
+
+@pytest.fixture(scope="module")
+def cascade(bank: list[Entry]) -> Cascade:
+    return fit(bank)
+
+
+def pixels_of(entry: Entry) -> torch.Tensor:
+    return torch.from_numpy(np.array(entry.pixels())).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def test_latents_come_out_white(bank: list[Entry], cascade: Cascade) -> None:
+    latents = torch.cat([cascade.encode(pixels_of(entry)) for entry in bank])
+    flat = latents.transpose(0, 1).flatten(1)
+    assert flat.mean(1).abs().max() < 1e-3
+    torch.testing.assert_close(torch.cov(flat), torch.eye(16), atol=5e-3, rtol=0)
+
+
+def test_stock_encoder_computes_the_cascade(bank: list[Entry], cascade: Cascade) -> None:
+    vae = new_autoencoder().eval()
+    vae.encoder.conv_in.stride = (2, 2)
+    install(cascade, vae)
+    pixels = pixels_of(bank[0])[..., :256, :384]
+    with torch.inference_mode():
+        posterior = vae.encode(pixels).latent_dist
+    torch.testing.assert_close(posterior.mean, cascade.encode(pixels), atol=1e-3, rtol=0)
+    assert posterior.std.max() < 0.02
+
+
+def test_decoder_starts_as_a_sharp_linear_picture(bank: list[Entry], cascade: Cascade) -> None:
+    pixels = torch.cat([pixels_of(entry) for entry in bank])
+    vae = new_autoencoder().eval()
+    begin_decoder(vae.decoder, cascade, pixels)
+    with torch.inference_mode():
+        made = decode_f16(vae, cascade.encode(pixels))
+    error = (made - pixels)[..., 32:-32, 32:-32].square().mean()
+    flat = pixels.reshape(2, 3, 32, 16, 32, 16).mean((3, 5)).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    assert error < 0.5 * (flat - pixels).square().mean()
+
+
+def test_pins_of_the_last_norm_are_never_trained(bank: list[Entry], cascade: Cascade) -> None:
+    pixels = pixels_of(bank[0])[..., :64, :64]
+    vae = new_autoencoder()
+    begin_decoder(vae.decoder, cascade, pixels_of(bank[0]))
+    decode_f16(vae, cascade.encode(pixels)).square().mean().backward()
+    last = vae.decoder.up_blocks[-1].resnets[-1].conv2
+    pins = torch.arange(3, 32, 4)
+    assert last.weight.grad is not None
+    assert last.weight.grad[pins].abs().max() == 0
+    assert last.weight.grad.abs().max() > 0
+
+
+class Walk:
+    """A stage whose state is a sum of what its generators gave: any skipped or repeated step would show."""
+
+    name = "walk"
+
+    def __init__(self) -> None:
+        self.place = torch.nn.Linear(1, 1)
+        torch.nn.init.zeros_(self.place.weight)
+        self.modules = {"place": self.place}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"place": torch.optim.AdamW(self.place.parameters(), 0.1)}
+
+    def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
+        loss = (self.place.weight - torch.randn(1, generator=generator)).square().mean()
+        self.optimizers["place"].zero_grad()
+        loss.backward()
+        self.optimizers["place"].step()
+        return {"loss": loss.item()}
+
+
+def taken(walk: Walk, folder: Path, *, minutes: float) -> list[Report]:
+    return list(train(walk, folder, minutes=minutes, report_every=1))
+
+
+def test_a_stage_goes_on_where_its_checkpoint_ends(tmp_path: Path) -> None:
+    taken(Walk(), tmp_path, minutes=0.002)
+    resumed = Walk()
+    reports = taken(resumed, tmp_path, minutes=0.004)
+    straight = Walk()
+    for step in range(reports[-1].step):
+        straight.step(0, torch.Generator().manual_seed(step * 1_000_003 + 12345))
+    assert reports[0].step > 1
+    torch.testing.assert_close(resumed.place.weight, straight.place.weight)
+
+
+def test_a_spent_budget_trains_no_further(tmp_path: Path) -> None:
+    taken(Walk(), tmp_path, minutes=0.002)
+    assert taken(Walk(), tmp_path, minutes=0.002) == []
+
+
+def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = new_tokenizer(tmp_path / "tokenizer")
+    clip = new_clip(tokenizer).eval()
+    pipeline = StableDiffusion3Pipeline(
+        transformer=dit.new_transformer(),
+        scheduler=export.new_scheduler(),
+        vae=new_autoencoder(),
+        text_encoder=export.text_tower(clip),
+        tokenizer=tokenizer,
+        text_encoder_2=export.text_tower(clip),
+        tokenizer_2=tokenizer,
+        text_encoder_3=export.silent_t5(),
+        tokenizer_3=export.letter_tokenizer(),
+    )
+    words = ["mountains at dusk, cloudy sky", "Qwxyz? ☃ 12,5", ""]
+    ours = dit.embed(clip, tokenizer, words, BLANK_TOKENS)
+    with torch.inference_mode():
+        theirs = pipeline.encode_prompt(
+            words, words, words, device=torch.device("cpu"), do_classifier_free_guidance=False, max_sequence_length=BLANK_TOKENS
+        )
+    torch.testing.assert_close(ours[0], theirs[0])
+    torch.testing.assert_close(ours[1], theirs[2])
+    assert ours[0].shape == (3, MAX_TOKENS + BLANK_TOKENS, 256)
+    arguments = Sd3().prompt_arguments(pipeline, prompt="a", negative_prompt="", guidance_scale=1.0)
+    assert arguments["max_sequence_length"] == BLANK_TOKENS
+
+
+def test_noise_in_training_leans_as_the_scheduler_does() -> None:
+    scheduler = export.new_scheduler()
+    for tokens in (64, 256, 1024, 4096):
+        slope = (dit.MAX_SHIFT - dit.BASE_SHIFT) / (dit.MAX_TOKENS_IMAGE - dit.BASE_TOKENS)
+        mu = dit.BASE_SHIFT + slope * (tokens - dit.BASE_TOKENS)
+        scheduler.set_timesteps(sigmas=[0.5], mu=mu)
+        shift = dit.shift_of(tokens)
+        assert scheduler.sigmas[0].item() == pytest.approx(shift * 0.5 / (1 + (shift - 1) * 0.5), rel=1e-5)
+
+
+def test_a_window_at_the_centre_has_the_centres_positions() -> None:
+    torch.manual_seed(0)
+    model = dit.new_transformer().eval()
+    torch.nn.init.normal_(model.proj_out.weight)
+    arguments = (torch.randn(1, 16, 64, 64), torch.randn(1, 9, 256), torch.randn(1, 256), torch.tensor([500.0]))
+    with torch.inference_mode():
+        plain = model(*arguments, return_dict=False)[0]
+        with dit.placed(model, (24, 24)):
+            centred = model(*arguments, return_dict=False)[0]
+        with dit.placed(model, (0, 0)):
+            cornered = model(*arguments, return_dict=False)[0]
+        after = model(*arguments, return_dict=False)[0]
+    torch.testing.assert_close(plain, centred)
+    torch.testing.assert_close(plain, after)
+    assert (plain - cornered).abs().max() > 1e-3
+
+
+def test_an_exported_folder_opens_with_the_stock_call(tmp_path: Path, cascade: Cascade, bank: list[Entry]) -> None:
+    torch.manual_seed(0)
+    work, target = tmp_path / "work", tmp_path / "model"
+    tokenizer = new_tokenizer(work / "tokenizer")
+    vae = new_autoencoder()
+    vae.encoder.conv_in.stride = (2, 2)
+    install(cascade, vae)
+    for name, modules in {
+        "vae": {"vae": vae},
+        "clip": {"clip": new_clip(tokenizer)},
+        "dit": {"ema": dit.new_transformer()},
+    }.items():
+        torch.save({"modules": {key: module.state_dict() for key, module in modules.items()}}, work / f"{name}.pt")
+    export.export(work, target)
+    pipeline = use_f16(StableDiffusion3Pipeline.from_pretrained(target))
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline.vae.config.stride == 2
+    image = pipeline("a sea", height=256, width=320, num_inference_steps=1, output_type="np").images
+    assert image.shape == (1, 256, 320, 3)
+    latents = encode_image(pipeline.vae, np.array(bank[0].pixels())[:256, :256])
+    torch.testing.assert_close(latents, cascade.encode(pixels_of(bank[0])[..., :256, :256]), atol=0.05, rtol=0)
+    megabytes = sum(path.stat().st_size for path in tmp_path.glob("model*/**/*.safetensors")) / 1e6
+    assert megabytes < 64
