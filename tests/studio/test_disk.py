@@ -22,11 +22,14 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path, code: int) -> None:
     (tmp_path / "a").write_text("old")
-    with (
-        pytest.raises(ValueError, match=r"disk is full.*free some space"),
-        disk.whole_file(tmp_path / "a"),
-    ):
-        raise OSError(code, os.strerror(code))
+
+    def fill_up() -> None:
+        with disk.whole_file(tmp_path / "a") as part:
+            part.write_text("new")
+            raise OSError(code, os.strerror(code))
+
+    with pytest.raises(ValueError, match=r"disk is full.*free some space"):
+        fill_up()
     assert (tmp_path / "a").read_text() == "old"
     assert os.listdir(tmp_path) == ["a"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,11 +228,16 @@ def test_the_record_is_plain_and_complete(sd3: OpenedModel, new_request: NewRequ
 
 
 def test_one_model_is_kept_open(sd3_folder: Path, flux_folder: Path) -> None:
-    loaded = []
+    loaded, still_open = [], []
 
     def load(entry: Any) -> OpenedModel:
         loaded.append(entry.title)
-        return load_pipeline(entry, device=torch.device("cpu"))
+        still_open.extend(seen for seen in opened_before if seen() is not None)
+        opened = load_pipeline(entry, device=torch.device("cpu"))
+        opened_before.append(weakref.ref(opened.pipeline))
+        return opened
+
+    opened_before: list[weakref.ref[Any]] = []
 
     keeper = PipelineKeeper(load)
     sd3, flux = find_model(str(sd3_folder)), find_model(str(flux_folder))
@@ -242,3 +248,4 @@ def test_one_model_is_kept_open(sd3_folder: Path, flux_folder: Path) -> None:
     assert keeper.free() == flux.id
     assert keeper.free() is None
     assert loaded == ["tiny-sd3", "tiny-flux"]
+    assert still_open == []  # the first was freed before the second took memory

@@ -119,6 +119,7 @@ def test_bad_jobs_fail_in_one_sentence(
     assert job.state == "failed"
     assert job.error is not None
     assert words in job.error
+    assert "an error of the studio" not in job.error
 
 
 def test_a_request_of_another_studio_fails(worker: Worker, jobs: JobTable) -> None:
