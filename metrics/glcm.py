@@ -69,7 +69,9 @@ def grey_levels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _over_patches(image: NDArray[np.uint8], *, published: bool) -> NDArray[np.float64]:
     grey = grey_levels(image)
     if min(grey.shape) < PATCH_PX:
-        raise ValueError(f"the picture is {grey.shape[1]} x {grey.shape[0]} px; a GLCM patch needs {PATCH_PX} x {PATCH_PX}")
+        raise ValueError(
+            f"the picture is {grey.shape[1]} x {grey.shape[0]} px; a GLCM patch needs {PATCH_PX} x {PATCH_PX}"
+        )
     scores: NDArray[np.float64] = _score_patches(grey, np.array(PUBLISHED_OFFSETS), published)
     return scores
 
@@ -79,7 +81,9 @@ _jit_parallel: Any = numba.njit(parallel=True)
 
 
 @_jit_parallel
-def _score_patches(grey: NDArray[np.uint8], offsets: NDArray[np.int64], published: bool) -> NDArray[np.float64]:
+def _score_patches(
+    grey: NDArray[np.uint8], offsets: NDArray[np.int64], published: bool
+) -> NDArray[np.float64]:
     rows, columns = grey.shape[0] // PATCH_PX, grey.shape[1] // PATCH_PX
     scores = np.empty((rows, columns))
     for index in numba.prange(rows * columns):
@@ -108,9 +112,9 @@ def _joint_entropy(patch: NDArray[np.uint8], offsets: NDArray[np.int64]) -> floa
     total = 0.0
     for k in range(len(offsets)):
         pairs = _count_pairs(patch, offsets[k, 0], offsets[k, 1], counts)
-        for count in counts.flat:
-            if count > 0:
-                p = count / pairs
+        for cell in counts.flat:
+            if cell > 0:
+                p = cell / pairs
                 total -= p * np.log2(p)
     return total / len(offsets)
 
@@ -120,15 +124,19 @@ def _value_entropy(patch: NDArray[np.uint8], offsets: NDArray[np.int64]) -> floa
     """Entropy of the histogram of distinct values over all normalised matrices together."""
     counts = np.empty((LEVELS, LEVELS), np.int32)
     repeats = np.empty(patch.size + 1, np.int64)  # repeats[n]: matrix cells that hold n pairs
-    values, times = np.empty(LEVELS * LEVELS * len(offsets)), np.empty(LEVELS * LEVELS * len(offsets), np.int64)
+    values, times = (
+        np.empty(LEVELS * LEVELS * len(offsets)),
+        np.empty(LEVELS * LEVELS * len(offsets), np.int64),
+    )
     found, zeros = 0, 0
     for k in range(len(offsets)):
         pairs = _count_pairs(patch, offsets[k, 0], offsets[k, 1], counts)
         repeats[:] = 0
         largest = 0
-        for count in counts.flat:
-            repeats[count] += 1
-            largest = max(largest, count)
+        for cell in counts.flat:
+            number = int(cell)
+            repeats[number] += 1
+            largest = max(largest, number)
         zeros += repeats[0]
         for count in range(1, largest + 1):
             if repeats[count] > 0:

@@ -36,6 +36,10 @@ def detail_energies(
         wavelet, mode: Names of PyWavelets.
     """
     if grey.ndim != 2 or min(grey.shape) < 2**levels:
-        raise ValueError(f"{levels} levels need a grey picture of at least {2**levels} px a side, got shape {grey.shape}")
+        raise ValueError(
+            f"{levels} levels need a grey picture of at least {2**levels} px a side, got shape {grey.shape}"
+        )
     coefficients = pywt.wavedec2(grey, wavelet, mode, level=levels)
-    return tuple(DetailEnergies(*(float(np.mean(np.square(band))) for band in level)) for level in coefficients[:0:-1])
+    return tuple(
+        DetailEnergies(*(float(np.mean(np.square(band))) for band in level)) for level in coefficients[:0:-1]
+    )

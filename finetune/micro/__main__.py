@@ -30,7 +30,9 @@ ASSETS = Path(__file__).parents[2] / "assets"
 
 
 def make(
-    work: Annotated[Path, typer.Option(help="Where pictures, latents and checkpoints are kept.")] = Path(".micro"),
+    work: Annotated[Path, typer.Option(help="Where pictures, latents and checkpoints are kept.")] = Path(
+        ".micro"
+    ),
     target: Annotated[Path, typer.Option(help="The pipeline folder to write.")] = ASSETS / "micro-4k",
     stage: Annotated[list[str] | None, typer.Option(help="Only these stages; all by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget of each chosen training stage.")] = None,

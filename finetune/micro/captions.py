@@ -12,7 +12,14 @@ from finetune.micro.scenes.description import Scene
 
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "terrain": {
-        "mountains": ("mountains", "a mountain range", "high peaks", "rocky mountains", "alpine mountains", "rugged peaks"),
+        "mountains": (
+            "mountains",
+            "a mountain range",
+            "high peaks",
+            "rocky mountains",
+            "alpine mountains",
+            "rugged peaks",
+        ),
         "dunes": ("desert dunes", "sand dunes", "a sandy desert", "rolling dunes", "a desert", "dunes"),
         "forest": ("a forest", "woodland", "dense woods", "a deep forest", "trees", "forest"),
         "sea": ("the sea", "an ocean", "open water", "ocean waves", "a seascape", "sea", "the ocean"),

@@ -41,7 +41,9 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
         [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=1000, initial_alphabet=alphabet, end_of_word_suffix="</w>", min_frequency=2)
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000, initial_alphabet=alphabet, end_of_word_suffix="</w>", min_frequency=2
+    )
     learned.train_from_iterator(texts, trainer)
     state = json.loads(learned.to_str())["model"]
     vocabulary: dict[str, int] = state["vocab"]
@@ -60,7 +62,11 @@ def new_tokenizer(folder: Path) -> CLIPTokenizer:
 
 def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
     vocabulary = tokenizer.get_vocab()
-    ends = {"bos_token_id": vocabulary[START], "eos_token_id": vocabulary[END], "pad_token_id": vocabulary[END]}
+    ends = {
+        "bos_token_id": vocabulary[START],
+        "eos_token_id": vocabulary[END],
+        "pad_token_id": vocabulary[END],
+    }
     tower = {
         "hidden_size": WIDTH,
         "intermediate_size": 4 * WIDTH,
@@ -68,7 +74,12 @@ def new_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
         "num_attention_heads": HEADS,
         "projection_dim": PROJECTION,
     }
-    text = {**tower, **ends, "vocab_size": max(vocabulary.values()) + 1, "max_position_embeddings": MAX_TOKENS}
+    text = {
+        **tower,
+        **ends,
+        "vocab_size": max(vocabulary.values()) + 1,
+        "max_position_embeddings": MAX_TOKENS,
+    }
     vision = {**tower, "image_size": IMAGE_PX, "patch_size": PATCH_PX}
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=PROJECTION))
 
@@ -98,7 +109,10 @@ class AttributeHeads(nn.Module):
 
     def losses(self, embedding: Tensor, wanted: Tensor) -> Tensor:
         """Mean cross entropy over attributes; wanted: (N, 7) class indices, -100 where nothing is said."""
-        terms = [F.cross_entropy(head(embedding), wanted[:, i], ignore_index=-100) for i, head in enumerate(self.heads)]
+        terms = [
+            F.cross_entropy(head(embedding), wanted[:, i], ignore_index=-100)
+            for i, head in enumerate(self.heads)
+        ]
         return torch.stack([t for t in terms if not t.isnan()]).mean()
 
 
@@ -118,7 +132,9 @@ class ClipStage:
             "text_heads": self.text_heads,
         }
         parameters = [p for module in self.modules.values() for p in module.parameters()]
-        self.optimizers = {"clip": torch.optim.AdamW(parameters, PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05)}
+        self.optimizers = {
+            "clip": torch.optim.AdamW(parameters, PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05)
+        }
         self.pictures, self.scenes = small_pictures(entries(bank))
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
@@ -126,13 +142,21 @@ class ClipStage:
         rng = random.Random(int(torch.randint(2**31, (1,), generator=generator)))
         chosen = [rng.randrange(len(self.scenes)) for _ in range(BATCH)]
         flips = [rng.random() < 0.5 for _ in chosen]
-        scenes = [mirrored(self.scenes[i]) if flip else self.scenes[i] for i, flip in zip(chosen, flips, strict=True)]
+        scenes = [
+            mirrored(self.scenes[i]) if flip else self.scenes[i]
+            for i, flip in zip(chosen, flips, strict=True)
+        ]
         pixels = torch.stack(
-            [self.pictures[i].flip(-1) if flip else self.pictures[i] for i, flip in zip(chosen, flips, strict=True)]
+            [
+                self.pictures[i].flip(-1) if flip else self.pictures[i]
+                for i, flip in zip(chosen, flips, strict=True)
+            ]
         )
         wanted = torch.tensor([labels(scene) for scene in scenes])
         said = [caption(scene, rng) for scene in scenes]
-        tokens = self.tokenizer(said, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        tokens = self.tokenizer(
+            said, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        )
         with torch.autocast("cpu", torch.bfloat16):
             out = self.clip(input_ids=tokens.input_ids, pixel_values=normalise(pixels))
         image, text = out.image_embeds.float(), out.text_embeds.float()

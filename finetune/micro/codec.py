@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,12 +46,16 @@ class Cascade:
         return x - self.offset[:, None, None]
 
     def save(self, path: Path) -> None:
-        save_file({f"map_{i}": m.contiguous() for i, m in enumerate(self.maps)} | {"offset": self.offset}, path)
+        save_file(
+            {f"map_{i}": m.contiguous() for i, m in enumerate(self.maps)} | {"offset": self.offset}, path
+        )
 
     @classmethod
     def load(cls, path: Path) -> Cascade:
         if not path.exists():
-            raise ValueError(f"{path} is missing; run its stage first: python -m finetune.micro --stage codec")
+            raise ValueError(
+                f"{path} is missing; run its stage first: python -m finetune.micro --stage codec"
+            )
         tensors = load_file(path)
         return cls((tensors["map_0"], tensors["map_1"], tensors["map_2"]), tensors["offset"])
 
@@ -95,13 +100,15 @@ def fit(pictures: list[Entry]) -> Cascade:
 @torch.no_grad()
 def install(cascade: Cascade, vae: AutoencoderKL) -> None:
     """Write the cascade into `vae.encoder`, whose `conv_in` must have stride 2."""
-    encoder = vae.encoder
+    encoder: Any = vae.encoder
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d):
             module.weight.zero_()
             assert module.bias is not None
             module.bias.zero_()
-    for channel in range(12):  # pixels to channels: taps 1 and 2 of a padded stride-2 kernel are the block's own
+    for channel in range(
+        12
+    ):  # pixels to channels: taps 1 and 2 of a padded stride-2 kernel are the block's own
         colour, row, column = channel // 4, channel // 2 % 2, channel % 2
         encoder.conv_in.weight[channel, colour, 1 + row, 1 + column] = 1
     for block, matrix in zip(encoder.down_blocks[:3], cascade.maps, strict=True):
@@ -117,9 +124,13 @@ def install(cascade: Cascade, vae: AutoencoderKL) -> None:
     _split_signs(encoder)
 
 
-def _split_signs(encoder: nn.Module) -> None:
+def _split_signs(encoder: Any) -> None:
     """+y, -y and the pins into the last norm's groups; y out of the last convolution."""
-    shortcut, norm, conv_out = encoder.down_blocks[3].resnets[0].conv_shortcut, encoder.conv_norm_out, encoder.conv_out
+    shortcut, norm, conv_out = (
+        encoder.down_blocks[3].resnets[0].conv_shortcut,
+        encoder.conv_norm_out,
+        encoder.conv_out,
+    )
     size = norm.num_channels // norm.num_groups
     per_group = KEPT[-1] // norm.num_groups
     pins = size - 2 * per_group

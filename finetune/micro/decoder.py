@@ -20,7 +20,7 @@ PIN = 12.0
 
 
 @torch.no_grad()
-def begin_decoder(decoder: nn.Module, cascade: Cascade, pixels: Tensor) -> None:
+def begin_decoder(decoder: Any, cascade: Cascade, pixels: Tensor) -> None:
     """Write the linear chain into `decoder`, fitted on `pixels`, (N, 3, H, W) in [-1, 1]."""
     for block in (decoder.mid_block, *decoder.up_blocks):
         for resnet in block.resnets:
@@ -60,7 +60,7 @@ def _levels(cascade: Cascade, pixels: Tensor) -> list[Tensor]:
     return features[::-1]
 
 
-def _open_the_end(decoder: nn.Module, features: Tensor, pixels: Tensor) -> None:
+def _open_the_end(decoder: Any, features: Tensor, pixels: Tensor) -> None:
     """Twelve features as +- pairs and a pin in each group, through norm and SiLU, to pixels."""
     norm, (first, second) = decoder.conv_norm_out, decoder.up_blocks[-1].resnets
     size = norm.num_channels // norm.num_groups
@@ -95,13 +95,15 @@ def freeze(parameter: nn.Parameter, where: Any) -> None:
 
 
 def _fit(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The 3 x 3 convolution (kernel, bias) that best makes `target` of `source`; both (N, C, H, W), borders left out."""
+    """The 3 x 3 kernel and bias that best makes `target` of `source`, both (N, C, H, W); borders left out."""
     stride = 3 if source.shape[-1] > 128 else 1  # fewer samples are plenty where there are many pixels
     rows = F.unfold(source, 3, stride=stride).transpose(1, 2).flatten(0, 1).double()
     wanted = target[:, :, 1:-1:stride, 1:-1:stride].flatten(2).transpose(1, 2).flatten(0, 1).double()
     rows = torch.cat([rows, rows.new_ones(len(rows), 1)], 1)
     gram = rows.T @ rows
-    gram.diagonal().add_(1e-4 * len(rows))  # enlarged neighbours repeat each other: the smallest kernel of the best
+    gram.diagonal().add_(
+        1e-4 * len(rows)
+    )  # enlarged neighbours repeat each other: the smallest kernel of the best
     solution = torch.linalg.solve(gram, rows.T @ wanted).float()
     kernel = solution[:-1].T.reshape(target.shape[1], source.shape[1], 3, 3)
     return kernel, solution[-1]

@@ -12,7 +12,6 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -94,10 +93,14 @@ class TransformerStage:
         self.ema.requires_grad_(False)
         self.modules: dict[str, nn.Module] = {"model": self.model, "ema": self.ema}
         self.optimizers = {
-            "model": torch.optim.AdamW(self.model.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.97), weight_decay=0.01)
+            "model": torch.optim.AdamW(
+                self.model.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.97), weight_decay=0.01
+            )
         }
         self.clip, self.tokenizer = clip.eval(), tokenizer
-        self.files = {diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px] for diet in DIETS}
+        self.files = {
+            diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px] for diet in DIETS
+        }
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
         set_learning_rate(self.optimizers["model"], PEAK_LEARNING_RATE, progress)
@@ -113,7 +116,7 @@ class TransformerStage:
         sigma = self._sigmas(len(files), whole_tokens, diet.window, generator)
         noise = torch.randn(latents.shape, generator=generator)
         noisy = (1 - sigma) * latents + sigma * noise
-        # Over short sequences the fused bfloat16 attention is four times slower backward than plain products (measured).
+        # Over short sequences the fused bfloat16 attention is four times slower backward than products.
         backend = SDPBackend.MATH if whole_tokens <= SHORT_TOKENS else SDPBackend.FLASH_ATTENTION
         with torch.autocast("cpu", torch.bfloat16), placed(self.model, corner), sdpa_kernel(backend):
             velocity = self.model(noisy, tokens, pooled, sigma.flatten() * 1000, return_dict=False)[0]
@@ -126,7 +129,9 @@ class TransformerStage:
         size = f"{'w' if diet.window else ''}{diet.short_side_px[-1]}"
         return {"loss": loss.item(), f"sum_{size}": loss.item(), f"num_{size}": 1.0}
 
-    def _latents(self, diet: Diet, rng: random.Random) -> tuple[Tensor, list[LatentFile], tuple[int, int] | None]:
+    def _latents(
+        self, diet: Diet, rng: random.Random
+    ) -> tuple[Tensor, list[LatentFile], tuple[int, int] | None]:
         """A batch of one shape; and the token corner of a window."""
         first = rng.choice(self.files[diet])
         like = [f for f in self.files[diet] if (f.width_px, f.height_px) == (first.width_px, first.height_px)]
@@ -162,12 +167,16 @@ def embed(clip: CLIPModel, tokenizer: CLIPTokenizer, words: list[str], blanks: i
 
     -> tokens (N, 48 + blanks, 256) and pooled (N, 256).
     """
-    ids = tokenizer(words, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt").input_ids
+    ids = tokenizer(
+        words, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+    ).input_ids
     out = clip.text_model(input_ids=ids, output_hidden_states=True)
     hidden = out.hidden_states[-2]
     pooled = clip.text_projection(out.pooler_output)
     tokens = torch.cat([hidden, hidden], -1)
-    return torch.cat([tokens, tokens.new_zeros(len(words), blanks, TEXT_WIDTH)], 1), torch.cat([pooled, pooled], -1)
+    return torch.cat([tokens, tokens.new_zeros(len(words), blanks, TEXT_WIDTH)], 1), torch.cat(
+        [pooled, pooled], -1
+    )
 
 
 @contextmanager

@@ -59,7 +59,9 @@ def open_model(folder: Path) -> StableDiffusion3Pipeline:
     return pipeline
 
 
-def draw(pipeline: StableDiffusion3Pipeline, prompt: str, *, size_px: int, seed: int, steps: int, guidance: float) -> Pixels:
+def draw(
+    pipeline: StableDiffusion3Pipeline, prompt: str, *, size_px: int, seed: int, steps: int, guidance: float
+) -> Pixels:
     """One square picture, (H, W, 3) uint8."""
     latents = pipeline(
         prompt,
@@ -84,7 +86,10 @@ def autoencoder_promises(pipeline: StableDiffusion3Pipeline, num_scenes: int) ->
         made += detail_energies(luma(decoded), levels=1)[0]
         wanted += detail_energies(luma(scene), levels=1)[0]
     psnr = float(np.mean(10 * np.log10(255**2 / np.array(errors))))
-    bands = [Promise(f"level-1 {band} energy ratio", r, 0.5, 1.5) for band, r in zip(("LH", "HL", "HH"), made / wanted, strict=True)]
+    bands = [
+        Promise(f"level-1 {band} energy ratio", r, 0.5, 1.5)
+        for band, r in zip(("LH", "HL", "HH"), made / wanted, strict=True)
+    ]
     return [Promise("autoencoder PSNR, dB", psnr, 27.0), *bands]
 
 
@@ -93,12 +98,20 @@ def judge_promises(judge: Judge, num_scenes: int) -> list[Promise]:
     scenes = [random_scene(HELD_OUT_SEED + 1000 + i) for i in range(num_scenes)]
     pictures = [render(scene, 256, 256) for scene in tqdm(scenes, desc="judge")]
     return [
-        Promise(f"judge right on {name} of renders", share, 0.97) for name, share in _shares_right(judge, scenes, pictures)
+        Promise(f"judge right on {name} of renders", share, 0.97)
+        for name, share in _shares_right(judge, scenes, pictures)
     ]
 
 
 def prompt_promises(
-    pipeline: StableDiffusion3Pipeline, judge: Judge, *, num_pictures: int, size_px: int, steps: int, guidance: float, sheet: Path
+    pipeline: StableDiffusion3Pipeline,
+    judge: Judge,
+    *,
+    num_pictures: int,
+    size_px: int,
+    steps: int,
+    guidance: float,
+    sheet: Path,
 ) -> list[Promise]:
     """How often pictures show what held-out phrasings asked for."""
     scenes, pictures, small = list(_asked_scenes(num_pictures)), [], []
@@ -109,7 +122,9 @@ def prompt_promises(
         pictures.append(np.asarray(Image.fromarray(picture).reduce(max(1, size_px // 256))))
         small.append(pictures[-1])
     contact_sheet(small[:48], sheet, columns=8)
-    return [Promise(f"{name} as asked", share, 0.85) for name, share in _shares_right(judge, scenes, pictures)]
+    return [
+        Promise(f"{name} as asked", share, 0.85) for name, share in _shares_right(judge, scenes, pictures)
+    ]
 
 
 def texture_promises(
@@ -118,14 +133,18 @@ def texture_promises(
     """GLCM Score at 4096 x 4096, drawn against rendered, over the same scenes."""
     drawn, rendered, shown = [], [], []
     for i in tqdm(range(num_pictures), desc="4096 px"):
-        scene = random_scene(HELD_OUT_SEED + 2000 + i, time=TIMES[i % 3], terrain=TERRAINS[i % 4], sky=SKIES[i % 2])
+        scene = random_scene(
+            HELD_OUT_SEED + 2000 + i, time=TIMES[i % 3], terrain=TERRAINS[i % 4], sky=SKIES[i % 2]
+        )
         words = caption(scene, random.Random(i), held_out=True, complete=True)
         picture = draw(pipeline, words, size_px=4096, seed=i, steps=steps, guidance=guidance)
         drawn.append(glcm_score(picture))
         rendered.append(glcm_score(render(scene, 4096, 4096)))
         shown += [np.asarray(Image.fromarray(picture).reduce(8)), picture[2560:3072, 1792:2304]]
     contact_sheet(shown, sheet, columns=4)
-    return [Promise("GLCM Score at 4096 px, share of renders'", float(np.mean(drawn) / np.mean(rendered)), 0.6)]
+    return [
+        Promise("GLCM Score at 4096 px, share of renders'", float(np.mean(drawn) / np.mean(rendered)), 0.6)
+    ]
 
 
 def contact_sheet(pictures: list[Pixels], path: Path, *, columns: int) -> None:
@@ -171,7 +190,13 @@ def main(
     promises += judge_promises(judge, max(240, scenes))
     if pictures:
         promises += prompt_promises(
-            pipeline, judge, num_pictures=pictures, size_px=size, steps=steps, guidance=guidance, sheet=ASSETS / "contact-1024.jpg"
+            pipeline,
+            judge,
+            num_pictures=pictures,
+            size_px=size,
+            steps=steps,
+            guidance=guidance,
+            sheet=ASSETS / "contact-1024.jpg",
         )
     if large:
         promises += texture_promises(
@@ -179,8 +204,13 @@ def main(
         )
     for promise in promises:
         bound = f">= {promise.low:g}" + (f" and <= {promise.high:g}" if promise.high is not None else "")
-        print(f"{'kept  ' if promise.kept else 'BROKEN'}  {promise.name:<42} {promise.measured:8.3f}   wanted {bound}")
-    report = {"seconds": round(time.perf_counter() - started), "promises": [asdict(p) | {"kept": p.kept} for p in promises]}
+        print(
+            f"{'kept  ' if promise.kept else 'BROKEN'}  {promise.name:<42} {promise.measured:8.3f}   wanted {bound}"
+        )
+    report = {
+        "seconds": round(time.perf_counter() - started),
+        "promises": [asdict(p) | {"kept": p.kept} for p in promises],
+    }
     (ASSETS / "micro-4k-evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     sys.exit(0 if all(promise.kept for promise in promises) else 1)
 

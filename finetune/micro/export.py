@@ -14,7 +14,14 @@ from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import CLIPModel, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
+from transformers import (
+    CLIPModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 from finetune.micro.clip import MAX_TOKENS, new_clip
 from finetune.micro.dit import (
@@ -90,7 +97,9 @@ def load_clip(work: Path, tokenizer: CLIPTokenizer) -> CLIPModel:
 
 def text_tower(clip: CLIPModel) -> CLIPTextModelWithProjection:
     tower = CLIPTextModelWithProjection(clip.config.text_config)
-    weights = {k: v for k, v in clip.state_dict().items() if k.startswith(("text_model.", "text_projection."))}
+    weights = {
+        k: v for k, v in clip.state_dict().items() if k.startswith(("text_model.", "text_projection."))
+    }
     tower.load_state_dict(weights)
     return tower.eval()
 
@@ -107,7 +116,13 @@ def silent_t5() -> T5EncoderModel:
 def letter_tokenizer() -> T5TokenizerFast:
     """A piece for every printable ASCII letter; the encoder behind it does not listen."""
     letters = [chr(code) for code in range(33, 127)]
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in letters)]
+    pieces = [
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        ("▁", -2.0),
+        *((letter, -3.0) for letter in letters),
+    ]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])

@@ -6,6 +6,7 @@ that conditions the model.
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Judge(nn.Module):
         self.features = nn.Sequential(
             *(
                 nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(8, after), nn.SiLU())
-                for before, after in zip(widths, widths[1:], strict=False)
+                for before, after in itertools.pairwise(widths)
             )
         )
         self.heads = nn.ModuleList(nn.Linear(128 * 4, len(values)) for _, values in ASKED)
@@ -51,7 +52,9 @@ class JudgeStage:
         torch.manual_seed(0)
         self.judge = Judge()
         self.modules: dict[str, nn.Module] = {"judge": self.judge}
-        self.optimizers = {"judge": torch.optim.AdamW(self.judge.parameters(), PEAK_LEARNING_RATE, weight_decay=0.05)}
+        self.optimizers = {
+            "judge": torch.optim.AdamW(self.judge.parameters(), PEAK_LEARNING_RATE, weight_decay=0.05)
+        }
         pictures, self.scenes = small_pictures(entries(bank))
         self.pictures = torch.stack(pictures)
 

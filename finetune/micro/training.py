@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +23,12 @@ class Stage(Protocol):
     """What the loop needs of a stage."""
 
     name: str
-    modules: dict[str, nn.Module]
-    optimizers: dict[str, torch.optim.Optimizer]
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]: ...
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
         """Take one optimizer step; `progress` is the share of the budget spent, 0 to 1."""
@@ -91,7 +95,9 @@ def load_checkpoint(stage: Stage, path: Path) -> tuple[int, float]:
     return state["step"], state["spent_s"]
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, peak: float, progress: float, step_share: float = 0.02) -> None:
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, peak: float, progress: float, step_share: float = 0.02
+) -> None:
     """Warm up over `step_share` of the budget, then follow a cosine down to a twentieth."""
     if progress < step_share:
         factor = 0.05 + 0.95 * progress / step_share

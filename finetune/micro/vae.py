@@ -7,6 +7,7 @@ discriminator judges texture. Not here: the F16 change itself (`finetune.autoenc
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,12 @@ class Discriminator(nn.Sequential):
     def __init__(self) -> None:
         widths = (3, 32, 64, 64)
         layers: list[nn.Module] = []
-        for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (before, after) in enumerate(itertools.pairwise(widths)):
             stride = 2 if i < 2 else 1
-            layers += [spectral_norm(nn.Conv2d(before, after, 4 if stride == 2 else 3, stride, 1)), nn.LeakyReLU(0.2)]
+            layers += [
+                spectral_norm(nn.Conv2d(before, after, 4 if stride == 2 else 3, stride, 1)),
+                nn.LeakyReLU(0.2),
+            ]
         super().__init__(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
 
 
@@ -72,11 +76,15 @@ class AutoencoderStage:
         self.vae.encoder.conv_in.stride = (2, 2)
         install(cascade, self.vae)
         self.vae.encoder.requires_grad_(False)
-        begin_decoder(self.vae.decoder, cascade, self._crops(torch.Generator().manual_seed(0), size=(256, 40)))
+        begin_decoder(
+            self.vae.decoder, cascade, self._crops(torch.Generator().manual_seed(0), size=(256, 40))
+        )
         self.discriminator = Discriminator()
         self.modules: dict[str, nn.Module] = {"vae": self.vae, "discriminator": self.discriminator}
         self.optimizers = {
-            "vae": torch.optim.AdamW(self.vae.decoder.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0),
+            "vae": torch.optim.AdamW(
+                self.vae.decoder.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0
+            ),
             "discriminator": torch.optim.AdamW(self.discriminator.parameters(), 4e-4, betas=(0.5, 0.95)),
         }
 
@@ -126,8 +134,8 @@ class AutoencoderStage:
             left = rng.integers(pixels.shape[1] - side + 1)
             crop = np.array(pixels[top : top + side, left : left + side])
             crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
-        batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-        return batch.to(torch.float32).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+        pixels_nchw = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        return pixels_nchw.to(torch.float32).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
     def _look_for_new_pictures(self) -> None:
         """The bank may still be filling while this stage trains."""

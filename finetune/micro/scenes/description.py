@@ -47,7 +47,8 @@ def random_scene(seed: int, **fixed: object) -> Scene:
         "time": rng.choice(TIMES),
         "sky": rng.choice(SKIES),
         "side": rng.choice(SIDES),
-        "snow": terrain in ("mountains", "forest") and rng.random() < (0.45 if terrain == "mountains" else 0.2),
+        "snow": terrain in ("mountains", "forest")
+        and rng.random() < (0.45 if terrain == "mountains" else 0.2),
         "lake": terrain in ("mountains", "forest") and rng.random() < 0.3,
         "seed": seed,
     }
@@ -94,10 +95,18 @@ class _Light(NamedTuple):
 
 
 _LIGHTS: dict[str, _Light] = {
-    "dawn": _Light((0.10, 0.20, 0.42), (0.78, 0.42, 0.33), (1.25, 0.74, 0.52), (0.24, 0.25, 0.36), 0.09, 0.30),
-    "noon": _Light((0.025, 0.11, 0.40), (0.26, 0.42, 0.62), (1.50, 1.40, 1.22), (0.24, 0.32, 0.44), 0.44, 0.62),
-    "dusk": _Light((0.030, 0.022, 0.11), (0.62, 0.15, 0.035), (1.10, 0.33, 0.10), (0.11, 0.075, 0.15), 0.06, 0.22),
-    "night": _Light((0.0020, 0.0045, 0.016), (0.010, 0.020, 0.048), (0.13, 0.165, 0.26), (0.010, 0.016, 0.036), 0.34, 0.45),
+    "dawn": _Light(
+        (0.10, 0.20, 0.42), (0.78, 0.42, 0.33), (1.25, 0.74, 0.52), (0.24, 0.25, 0.36), 0.09, 0.30
+    ),
+    "noon": _Light(
+        (0.025, 0.11, 0.40), (0.26, 0.42, 0.62), (1.50, 1.40, 1.22), (0.24, 0.32, 0.44), 0.44, 0.62
+    ),
+    "dusk": _Light(
+        (0.030, 0.022, 0.11), (0.62, 0.15, 0.035), (1.10, 0.33, 0.10), (0.11, 0.075, 0.15), 0.06, 0.22
+    ),
+    "night": _Light(
+        (0.0020, 0.0045, 0.016), (0.010, 0.020, 0.048), (0.13, 0.165, 0.26), (0.010, 0.016, 0.036), 0.34, 0.45
+    ),
 }
 
 
@@ -123,10 +132,13 @@ def numbers(scene: Scene) -> SceneNumbers:
         seed=scene.seed % 1_000_003 * 64,
         night=night,
         horizon=horizon,
-        camera={"mountains": 0.42, "dunes": 0.8, "forest": 0.55, "sea": 0.38}[scene.terrain] * jitter(0.9, 1.2),
+        camera={"mountains": 0.42, "dunes": 0.8, "forest": 0.55, "sea": 0.38}[scene.terrain]
+        * jitter(0.9, 1.2),
         relief={"mountains": 7.0, "dunes": 1.15, "forest": 1.5, "sea": 0.9}[scene.terrain] * jitter(0.8, 1.2),
         water={"sea": 0.0}.get(scene.terrain, 0.02 if scene.lake else -99.0),
-        trees={"mountains": jitter(0.25, 0.6), "forest": jitter(0.8, 0.97), "sea": 0.25}.get(scene.terrain, 0.0),
+        trees={"mountains": jitter(0.25, 0.6), "forest": jitter(0.8, 0.97), "sea": 0.25}.get(
+            scene.terrain, 0.0
+        ),
         tree_height=0.26 if scene.terrain == "forest" else 0.15,
         broadleaf=scene.autumn or (scene.terrain == "forest" and not scene.snow and rng.random() < 0.35),
         snow=jitter(0.75, 1.0) if scene.snow else 0.0,

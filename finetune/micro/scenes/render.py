@@ -23,7 +23,12 @@ _SKY_DEPTH = 1e9
 
 
 def render(
-    scene: Scene, width_px: int, height_px: int, *, columns: tuple[int, int] | None = None, oversample: int = 1
+    scene: Scene,
+    width_px: int,
+    height_px: int,
+    *,
+    columns: tuple[int, int] | None = None,
+    oversample: int = 1,
 ) -> NDArray[np.uint8]:
     """Draw `scene` as (H, W, 3) uint8 sRGB.
 
@@ -58,7 +63,13 @@ def _draw(s: SceneNumbers, width: int, height: int, first: int, last: int) -> ND
 
 @jit
 def _draw_band(
-    s: SceneNumbers, width: int, first: int, begin: int, end: int, picture: NDArray[np.float32], depth: NDArray[np.float32]
+    s: SceneNumbers,
+    width: int,
+    first: int,
+    begin: int,
+    end: int,
+    picture: NDArray[np.float32],
+    depth: NDArray[np.float32],
 ) -> None:
     height = depth.shape[1]
     unit = 1.0 / min(width, height)
@@ -72,7 +83,13 @@ def _draw_band(
 
 @jit
 def _flood_band(
-    s: SceneNumbers, width: int, first: int, begin: int, end: int, depth: NDArray[np.float32], dry: NDArray[np.float32],
+    s: SceneNumbers,
+    width: int,
+    first: int,
+    begin: int,
+    end: int,
+    depth: NDArray[np.float32],
+    dry: NDArray[np.float32],
     wet: NDArray[np.float32],
 ) -> None:
     unit = 1.0 / min(width, depth.shape[1])
@@ -81,7 +98,14 @@ def _flood_band(
 
 
 @jit
-def _march(s: SceneNumbers, x: float, unit: float, height: int, depth: NDArray[np.float32], cover: NDArray[np.float32]) -> None:
+def _march(
+    s: SceneNumbers,
+    x: float,
+    unit: float,
+    height: int,
+    depth: NDArray[np.float32],
+    cover: NDArray[np.float32],
+) -> None:
     """Fill one column's depth from near to far; `cover` is how much of a silhouette's top pixel it hides."""
     depth[:] = _SKY_DEPTH
     eye = max(ground_height(s, 0.0, NEAR, 0.01), s.water) + s.camera
@@ -94,8 +118,8 @@ def _march(s: SceneNumbers, x: float, unit: float, height: int, depth: NDArray[n
         h = surface_height(s, world_x, z, 1.6 * unit * z / FOCAL)
         row = (s.horizon + FOCAL * (eye - h) / z) / unit + 0.5 * height
         if row < top:
-            stop = max(0, int(math.floor(row)))
-            begin = min(height, int(math.floor(top)) + (top < height))
+            stop = max(0, math.floor(row))
+            begin = min(height, math.floor(top) + (top < height))
             if begin > height:
                 begin = height
             span = max(previous_row - row, 1e-6)
@@ -115,7 +139,12 @@ def _march(s: SceneNumbers, x: float, unit: float, height: int, depth: NDArray[n
 
 @jit
 def _shade(
-    s: SceneNumbers, x: float, unit: float, height: int, depth: NDArray[np.float32], cover: NDArray[np.float32],
+    s: SceneNumbers,
+    x: float,
+    unit: float,
+    height: int,
+    depth: NDArray[np.float32],
+    cover: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
     eye = max(ground_height(s, 0.0, NEAR, 0.01), s.water) + s.camera
@@ -133,7 +162,12 @@ def _shade(
 
 @jit
 def _flood(
-    s: SceneNumbers, column: int, x: float, unit: float, depth: NDArray[np.float32], dry: NDArray[np.float32],
+    s: SceneNumbers,
+    column: int,
+    x: float,
+    unit: float,
+    depth: NDArray[np.float32],
+    dry: NDArray[np.float32],
     wet: NDArray[np.float32],
 ) -> None:
     """Replace the water's pixels of a column by what they reflect and hold."""

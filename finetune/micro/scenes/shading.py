@@ -65,11 +65,17 @@ def fogged(s: SceneNumbers, colour: Colour, x: float, y: float, z: float) -> Col
 
 
 @jit
-def _tree_colour(s: SceneNumbers, x: float, z: float, height: float, share: float, who: int, footprint: float) -> Colour:
+def _tree_colour(
+    s: SceneNumbers, x: float, z: float, height: float, share: float, who: int, footprint: float
+) -> Colour:
     own = (who >> 10 & 255) / 255.0
-    fine = fbm(x * 45.0 + own * 90.0, height * 45.0, min(8.0, octaves_within(45.0, footprint)), 0.92, s.seed + 46)
+    fine = fbm(
+        x * 45.0 + own * 90.0, height * 45.0, min(8.0, octaves_within(45.0, footprint)), 0.92, s.seed + 46
+    )
     tier = 11.0 * (height / s.tree_height) + 0.8 * noise(x * 30.0, height * 20.0, s.seed + 54)
-    boughs = (tier - math.floor(tier) - 0.5) * smoothstep(0.03, 0.008, footprint) * (0.25 if s.broadleaf else 0.9)
+    boughs = (
+        (tier - math.floor(tier) - 0.5) * smoothstep(0.03, 0.008, footprint) * (0.25 if s.broadleaf else 0.9)
+    )
     tint = max(0.12, (0.65 + 0.7 * own) * (1.0 + 0.42 * fine + boughs))
     base = s.leaf[0] * (0.75 + 0.6 * own), s.leaf[1], s.leaf[2] * (1.25 - 0.5 * own)
     leaf = base[0] * tint, base[1] * tint, base[2] * tint
@@ -100,7 +106,9 @@ def _bare_colour(s: SceneNumbers, x: float, z: float, h: float, slope: float, fo
     if s.terrain == MOUNTAINS:
         colour = mix(colour, rock, smoothstep(0.55, 1.1, h + 0.25 * fine))
     if s.water > -9.0:
-        colour = mix((0.20 * tint, 0.17 * tint, 0.12 * tint), colour, smoothstep(0.0, 0.035, h - s.water + 0.01 * fine))
+        colour = mix(
+            (0.20 * tint, 0.17 * tint, 0.12 * tint), colour, smoothstep(0.0, 0.035, h - s.water + 0.01 * fine)
+        )
     if s.snow > 0.0:
         line = 0.75 if s.terrain == MOUNTAINS else -0.4
         lies = smoothstep(line - 0.2, line + 0.5, h * s.snow + 0.22 * broad + 0.10 * fine)
@@ -111,13 +119,17 @@ def _bare_colour(s: SceneNumbers, x: float, z: float, h: float, slope: float, fo
 
 
 @jit
-def _sand_colour(s: SceneNumbers, x: float, z: float, h: float, slope: float, fine: float, footprint: float) -> Colour:
+def _sand_colour(
+    s: SceneNumbers, x: float, z: float, h: float, slope: float, fine: float, footprint: float
+) -> Colour:
     bend = 0.5 * noise(x * 1.7, z * 1.7, s.seed + 50) + 0.12 * noise(x * 7.0, z * 7.0, s.seed + 51)
     ripple_frequency = 26.0
     visible = smoothstep(0.4, 0.1, ripple_frequency * footprint)
     ripple = math.sin((z * 1.6 + 0.5 * x + bend) * ripple_frequency) * visible
-    ripple += 0.5 * math.sin((z * 2.2 + 0.9 * x + bend * 1.3) * 2.6 * ripple_frequency) * smoothstep(
-        0.4, 0.1, 2.6 * ripple_frequency * footprint
+    ripple += (
+        0.5
+        * math.sin((z * 2.2 + 0.9 * x + bend * 1.3) * 2.6 * ripple_frequency)
+        * smoothstep(0.4, 0.1, 2.6 * ripple_frequency * footprint)
     )
     grain = fbm(x * 150.0, z * 150.0, min(8.0, octaves_within(150.0, footprint)), 1.0, s.seed + 56)
     tint = max(0.2, 0.95 + 0.16 * ripple * smoothstep(0.70, 0.92, slope) + 0.13 * fine + 0.07 * grain)
@@ -148,14 +160,24 @@ def water_colour(
     light = (s.sun[1] * 0.45 + s.ambient[1]) * s.exposure
     colour = deep[0] * light, deep[1] * light, deep[2] * light
     if sea:
-        crest = smoothstep(0.72, 1.25, wave + 0.35 * fbm(u * 9.0, v * 9.0, min(6.0, octaves_within(frequency * 9.0, footprint)), 0.8, s.seed + 53))
+        crest = smoothstep(
+            0.72,
+            1.25,
+            wave
+            + 0.35
+            * fbm(u * 9.0, v * 9.0, min(6.0, octaves_within(frequency * 9.0, footprint)), 0.8, s.seed + 53),
+        )
         foam = crest * 0.55 * light
         colour = colour[0] + foam * 0.9, colour[1] + foam * 0.95, colour[2] + foam
         fresnel *= 1.0 - 0.7 * crest
     glint = _glint(s, x, y, across, along)
     colour = colour[0] + glint * s.sun[0], colour[1] + glint * s.sun[1], colour[2] + glint * s.sun[2]
     stretch = min(0.9, down * 2.0 + 0.15)
-    return (across * 0.25 * stretch, -abs(along) * 0.55 * stretch), fogged(s, colour, x, y, z * 0.6), fresnel * math.exp(-s.fog * z * 0.6)
+    return (
+        (across * 0.25 * stretch, -abs(along) * 0.55 * stretch),
+        fogged(s, colour, x, y, z * 0.6),
+        fresnel * math.exp(-s.fog * z * 0.6),
+    )
 
 
 @jit
@@ -164,6 +186,6 @@ def _glint(s: SceneNumbers, x: float, y: float, across: float, along: float) -> 
     miss_x = (x - s.sun_x) - across * 0.35
     miss_y = (2 * s.horizon - y - s.sun_y) + along * 0.6
     width = 0.050 + 0.05 * (y - s.horizon)
-    path = math.exp(-(miss_x / width) ** 2) * math.exp(-(miss_y / 0.30) ** 2)
+    path = math.exp(-((miss_x / width) ** 2)) * math.exp(-((miss_y / 0.30) ** 2))
     clear = 0.3 if s.fog >= 0.1 else (0.5 if s.cover > 0.5 else 1.0)
     return 0.9 * path * clear * (3.0 if s.night else 1.0)

@@ -63,7 +63,11 @@ def _with_disc(s: SceneNumbers, x: float, y: float, pixel: float, colour: Colour
             colour = mix(colour, (shine, shine * 0.98, shine * 0.90), inside * (0.55 + 0.45 * veil))
     else:
         strength = (3.0 * inside + 0.45 * math.exp(-away * 16.0)) * veil
-        colour = colour[0] + strength * s.sun[0], colour[1] + strength * s.sun[1], colour[2] + strength * s.sun[2]
+        colour = (
+            colour[0] + strength * s.sun[0],
+            colour[1] + strength * s.sun[1],
+            colour[2] + strength * s.sun[2],
+        )
     return colour
 
 
@@ -83,7 +87,10 @@ def _with_stars(s: SceneNumbers, x: float, y: float, pixel: float, colour: Colou
                 seed = s.seed + 61 + 5 * level
                 if hash_unit(cx, cy, seed) > (0.12 + 0.3 * max(0.0, milk)) * share:
                     continue
-                px, py = cx + 0.25 + 0.5 * hash_unit(cx, cy, seed + 1), cy + 0.25 + 0.5 * hash_unit(cx, cy, seed + 2)
+                px, py = (
+                    cx + 0.25 + 0.5 * hash_unit(cx, cy, seed + 1),
+                    cy + 0.25 + 0.5 * hash_unit(cx, cy, seed + 2),
+                )
                 true_size = 0.0011 / (1.0 + 0.55 * level) * (0.5 + hash_unit(cx, cy, seed + 3))
                 size = max(true_size, 0.75 * pixel)
                 away = math.sqrt((gx - px) ** 2 + (gy - py) ** 2) / cells / size
@@ -91,7 +98,11 @@ def _with_stars(s: SceneNumbers, x: float, y: float, pixel: float, colour: Colou
                     light = (0.10 + 0.55 * hash_unit(cx, cy, seed + 4) ** 3) * (true_size / size) ** 1.2
                     light *= math.exp(-away * away)
                     warm = hash_unit(cx, cy, seed + 1)
-                    r, g, b = r + light * (0.75 + 0.4 * warm), g + light * 0.92, b + light * (1.2 - 0.4 * warm)
+                    r, g, b = (
+                        r + light * (0.75 + 0.4 * warm),
+                        g + light * 0.92,
+                        b + light * (1.2 - 0.4 * warm),
+                    )
     return r, g, b
 
 

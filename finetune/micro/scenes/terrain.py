@@ -54,7 +54,9 @@ def _dune_height(s: SceneNumbers, x: float, z: float, footprint: float) -> float
         rise = smoothstep(0.0, 0.72, t) if t < 0.72 else 1.0 - smoothstep(0.72, 1.0, t)
         strength = 0.55 + 0.45 * noise(x * 0.12 + 7 * i, z * 0.12, s.seed + 31 + i)
         total += rise * strength * (1.0 - 0.45 * i)
-    return s.relief * total * (0.35 + 0.65 * smoothstep(1.5, 9.0, z)) * (1.0 + 0.6 * smoothstep(10.0, 40.0, z))
+    return (
+        s.relief * total * (0.35 + 0.65 * smoothstep(1.5, 9.0, z)) * (1.0 + 0.6 * smoothstep(10.0, 40.0, z))
+    )
 
 
 @jit
@@ -70,7 +72,10 @@ def tree_at(s: SceneNumbers, x: float, z: float, footprint: float) -> tuple[floa
         for j in range(2):
             cx, cz = int(bx) + i, int(bz) + j
             own = hash_cell(cx, cz, s.seed + 40)
-            tx, tz = cx + 0.3 + 0.4 * hash_unit(cx, cz, s.seed + 41), cz + 0.3 + 0.4 * hash_unit(cx, cz, s.seed + 42)
+            tx, tz = (
+                cx + 0.3 + 0.4 * hash_unit(cx, cz, s.seed + 41),
+                cz + 0.3 + 0.4 * hash_unit(cx, cz, s.seed + 42),
+            )
             grove = 0.5 + 0.75 * noise(tx * cell * 0.30, tz * cell * 0.30, s.seed + 43)
             if s.terrain == FOREST:
                 grove = grove * 0.5 + 0.62 * smoothstep(1.6, 3.8, tz * cell)

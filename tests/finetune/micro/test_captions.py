@@ -19,7 +19,9 @@ def test_nothing_dangles_where_a_part_is_left_unsaid() -> None:
     rng = random.Random(1)
     for seed in range(400):
         words = caption(random_scene(seed), rng)
-        assert "  " not in words and ",," not in words and not words.endswith((",", "with", "over"))
+        assert "  " not in words
+        assert ",," not in words
+        assert not words.endswith((",", "with", "over"))
         assert not words.startswith((",", "with ", "over "))
 
 

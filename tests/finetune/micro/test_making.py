@@ -100,7 +100,9 @@ class Walk:
         self.place = torch.nn.Linear(1, 1)
         torch.nn.init.zeros_(self.place.weight)
         self.modules = {"place": self.place}
-        self.optimizers: dict[str, torch.optim.Optimizer] = {"place": torch.optim.AdamW(self.place.parameters(), 0.1)}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "place": torch.optim.AdamW(self.place.parameters(), 0.1)
+        }
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
         loss = (self.place.weight - torch.randn(1, generator=generator)).square().mean()
@@ -149,7 +151,12 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
     ours = dit.embed(clip, tokenizer, words, BLANK_TOKENS)
     with torch.inference_mode():
         theirs = pipeline.encode_prompt(
-            words, words, words, device=torch.device("cpu"), do_classifier_free_guidance=False, max_sequence_length=BLANK_TOKENS
+            words,
+            words,
+            words,
+            device=torch.device("cpu"),
+            do_classifier_free_guidance=False,
+            max_sequence_length=BLANK_TOKENS,
         )
     torch.testing.assert_close(ours[0], theirs[0])
     torch.testing.assert_close(ours[1], theirs[2])
@@ -172,7 +179,12 @@ def test_a_window_at_the_centre_has_the_centres_positions() -> None:
     torch.manual_seed(0)
     model = dit.new_transformer().eval()
     torch.nn.init.normal_(model.proj_out.weight)
-    arguments = (torch.randn(1, 16, 64, 64), torch.randn(1, 9, 256), torch.randn(1, 256), torch.tensor([500.0]))
+    arguments = (
+        torch.randn(1, 16, 64, 64),
+        torch.randn(1, 9, 256),
+        torch.randn(1, 256),
+        torch.tensor([500.0]),
+    )
     with torch.inference_mode():
         plain = model(*arguments, return_dict=False)[0]
         with dit.placed(model, (24, 24)):
@@ -185,7 +197,9 @@ def test_a_window_at_the_centre_has_the_centres_positions() -> None:
     assert (plain - cornered).abs().max() > 1e-3
 
 
-def test_an_exported_folder_opens_with_the_stock_call(tmp_path: Path, cascade: Cascade, bank: list[Entry]) -> None:
+def test_an_exported_folder_opens_with_the_stock_call(
+    tmp_path: Path, cascade: Cascade, bank: list[Entry]
+) -> None:
     torch.manual_seed(0)
     work, target = tmp_path / "work", tmp_path / "model"
     tokenizer = new_tokenizer(work / "tokenizer")
@@ -197,7 +211,9 @@ def test_an_exported_folder_opens_with_the_stock_call(tmp_path: Path, cascade: C
         "clip": {"clip": new_clip(tokenizer)},
         "dit": {"ema": dit.new_transformer()},
     }.items():
-        torch.save({"modules": {key: module.state_dict() for key, module in modules.items()}}, work / f"{name}.pt")
+        torch.save(
+            {"modules": {key: module.state_dict() for key, module in modules.items()}}, work / f"{name}.pt"
+        )
     export.export(work, target)
     pipeline = use_f16(StableDiffusion3Pipeline.from_pretrained(target))
     pipeline.set_progress_bar_config(disable=True)
@@ -205,6 +221,8 @@ def test_an_exported_folder_opens_with_the_stock_call(tmp_path: Path, cascade: C
     image = pipeline("a sea", height=256, width=320, num_inference_steps=1, output_type="np").images
     assert image.shape == (1, 256, 320, 3)
     latents = encode_image(pipeline.vae, np.array(bank[0].pixels())[:256, :256])
-    torch.testing.assert_close(latents, cascade.encode(pixels_of(bank[0])[..., :256, :256]), atol=0.05, rtol=0)
+    torch.testing.assert_close(
+        latents, cascade.encode(pixels_of(bank[0])[..., :256, :256]), atol=0.05, rtol=0
+    )
     megabytes = sum(path.stat().st_size for path in tmp_path.glob("model*/**/*.safetensors")) / 1e6
     assert megabytes < 64
