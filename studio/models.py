@@ -53,8 +53,8 @@ class ModelEntry:
     default_size_px: tuple[int, int]
     """(width, height)"""
 
-    max_sequence_length: int
-    """Tokens that the T5 text encoder, or its blank stand-in, adds to each prompt."""
+    max_sequence_length: int | None = None
+    """Of the T5 text encoder, in tokens, where it is not the pipeline's own: 256 for SD3, 512 for Flux."""
 
     cpu_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Weights' dtype on a CPU: float32 is quicker, bfloat16 half the memory. Accelerators use bfloat16."""
@@ -87,7 +87,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=16,
         default_guidance_scale=3.0,
         default_size_px=(4096, 4096),
-        max_sequence_length=8,
         max_side_px=4096,
         cpu_dtype="float32",
         note="Landscapes on a laptop CPU, nothing to download",
@@ -103,7 +102,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=28,
         default_guidance_scale=7.0,
         default_size_px=(2048, 2048),
-        max_sequence_length=256,
         note="2.0 billion parameters; 2048² with F16 has as many tokens as it was trained on",
     ),
     ModelEntry(
@@ -117,7 +115,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=40,
         default_guidance_scale=4.5,
         default_size_px=(2048, 2048),
-        max_sequence_length=256,
         note="2.2 billion parameters",
     ),
     ModelEntry(
@@ -131,7 +128,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=28,
         default_guidance_scale=3.5,
         default_size_px=(2048, 2048),
-        max_sequence_length=256,
         note="8.1 billion parameters",
     ),
     ModelEntry(
@@ -145,7 +141,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=28,
         default_guidance_scale=3.5,
         default_size_px=(2048, 2048),
-        max_sequence_length=512,
         note="12 billion parameters; takes no negative prompt",
     ),
     ModelEntry(
@@ -172,7 +167,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=50,
         default_guidance_scale=5.0,
         default_size_px=(4096, 4096),
-        max_sequence_length=512,
         note="The paper's FLUX.1 [dev], wavelet fine-tuned for 4096²; takes no negative prompt",
     ),
     ModelEntry(
@@ -185,7 +179,6 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         default_steps=50,
         default_guidance_scale=5.0,
         default_size_px=(4096, 4096),
-        max_sequence_length=512,
         note="The follow-up with a scale-consistent decoder; takes no negative prompt",
     ),
 )
@@ -299,7 +292,6 @@ def _entry_of_folder(folder: Path) -> ModelEntry:
         default_steps=28,
         default_guidance_scale=3.5,
         default_size_px=(side_px, side_px),
-        max_sequence_length=256 if family == "sd3" else 512,
         cpu_dtype="float32" if _is_small(folder) else "bfloat16",
         note="A folder on this machine",
     )

@@ -142,18 +142,12 @@ class _Drawing:
         self.at_first_call = opened.pipeline.transformer.register_forward_pre_hook(self._prompt_is_encoded)
         try:
             done = opened.pipeline(
-                **opened.family.prompt_arguments(
-                    opened.pipeline,
-                    prompt=request.prompt,
-                    negative_prompt=request.negative_prompt if opened.family.takes_negative_prompt else "",
-                    guidance_scale=request.guidance_scale,
-                ),
+                **self._prompt_arguments(),
                 width=self.size[0],
                 height=self.size[1],
                 num_inference_steps=len(sigmas),
                 sigmas=sigmas.tolist(),
                 latents=latents.to(opened.device),
-                max_sequence_length=opened.entry.max_sequence_length,
                 output_type="latent",
                 callback_on_step_end=self._step_done,
                 callback_on_step_end_tensor_inputs=["latents"],
@@ -166,6 +160,19 @@ class _Drawing:
         self.timings_s["denoise"] = time.perf_counter() - self.encoded
         finished: Tensor = done.images
         return finished
+
+    def _prompt_arguments(self) -> dict[str, Any]:
+        opened, request = self.opened, self.request
+        longest = opened.entry.max_sequence_length
+        return {
+            **({} if longest is None else {"max_sequence_length": longest}),
+            **opened.family.prompt_arguments(
+                opened.pipeline,
+                prompt=request.prompt,
+                negative_prompt=request.negative_prompt if opened.family.takes_negative_prompt else "",
+                guidance_scale=request.guidance_scale,
+            ),
+        }
 
     def report(self, progress: Progress, preview: Preview | None = None) -> None:
         """Tell how far it is; raises RenderCancelled if the answer is to stop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,29 @@ def test_a_size_between_the_models_multiples_is_drawn_larger_and_cut(
     assert result.notes == ("Drawn at 320 x 256 and cut to size at the borders.",)
     drawn = render(sd3, new_request(width_px=320, height_px=256))
     np.testing.assert_array_equal(result.image, drawn.image[:, 16:304])
+
+
+def test_the_length_of_prompts_reaches_the_pipeline(
+    sd3: OpenedModel, flux: OpenedModel, new_request: NewRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for opened, class_name in ((sd3, "StableDiffusion3Pipeline"), (flux, "FluxPipeline")):
+        lengths = []
+        kind = type(opened.pipeline)
+        assert kind.__name__ == class_name
+        call = kind.__call__
+
+        def spy(pipeline: Any, *, call: Any = call, lengths: Any = lengths, **arguments: Any) -> Any:
+            lengths.append(arguments.get("max_sequence_length"))
+            return call(pipeline, **arguments)
+
+        monkeypatch.setattr(kind, "__call__", spy)
+        render(opened, new_request())
+        monkeypatch.setattr(opened, "entry", replace(opened.entry, max_sequence_length=64))
+        render(opened, new_request())
+        assert lengths == [None, 64]
+    # A family that knows better has the last word.
+    monkeypatch.setattr("finetune.families.sd3.is_silent", lambda encoder: True)
+    render(sd3, new_request())
 
 
 def test_what_could_not_be_honoured_is_said(
