@@ -10,6 +10,7 @@ from gradio.data_classes import GradioModel
 
 from studio.models import CATALOGUE
 from studio.ui.components import Drawn
+from studio.ui.notes import model_choices
 from studio.ui.sizes import CUSTOM, PRESETS, preset_of, size_sentence
 
 EXAMPLES = (
@@ -95,7 +96,7 @@ def build_controls() -> Rail:
                 value="", label="Negative prompt", lines=1, max_lines=4, elem_id="negative"
             )
             model = gr.Dropdown(
-                [(entry.title, entry.id) for entry in CATALOGUE],
+                model_choices(),
                 value=default.id,
                 label="Model",
                 allow_custom_value=True,

@@ -18,7 +18,7 @@ from studio.requests import SeedMode, expand_requests
 from studio.settings import Settings
 from studio.ui.header import StageStatus, WorkerStatus, worker_status
 from studio.ui.messages import shows_errors
-from studio.ui.notes import model_note, size_note
+from studio.ui.notes import model_choices, model_note, size_note
 from studio.ui.queue_panel import queue_rows
 from studio.ui.restoring import remembered_form
 from studio.ui.sizes import CUSTOM, preset_size
@@ -186,6 +186,11 @@ def chosen_size(preset: str, width_px: int, height_px: int) -> tuple[int, int]:
 
 def pick_example(event: gr.EventData) -> str:
     return str(event.text)
+
+
+def offer_models() -> Any:
+    """The model list as it is now: a model may have been downloaded since the server started."""
+    return gr.Dropdown(choices=model_choices())
 
 
 def choose_model(model: str) -> tuple[Any, Any, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.ui.controls import CONTROL_NAMES, Rail, build_controls
-from studio.ui.desk import Desk, choose_model, choose_preset, pick_example
+from studio.ui.desk import Desk, choose_model, choose_preset, offer_models, pick_example
 from studio.ui.details import PictureDetails
 from studio.ui.header import Header, StatusLine
 from studio.ui.notes import size_note
@@ -77,4 +77,5 @@ def wire_generate_tab(
 
     memory = gr.BrowserState(None, storage_key="d4k-form", secret=NO_SECRET)
     demo.load(desk.open_page, [tab.watch, memory], [*page[1:], *rail.form()], **QUIET)
+    demo.load(offer_models, None, controls.model, **QUIET)
     gr.on([widget.change for widget in widgets], None, widgets, memory, js=REMEMBER, **QUIET)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.models import check_available, find_model
+from studio.models import CATALOGUE, check_available, find_model
 from studio.requests import RenderRequest
 from studio.ui.sizes import size_sentence
 
@@ -25,14 +25,30 @@ def size_note(width_px: int | None, height_px: int | None) -> str:
     return size_sentence(width_px, height_px)
 
 
+def model_choices() -> list[tuple[str, str]]:
+    """(label, id) of every model of the catalogue; the label says which cannot run here as things are."""
+    return [
+        (entry.title if model_trouble(entry.id) is None else f"{entry.title} · unavailable", entry.id)
+        for entry in CATALOGUE
+    ]
+
+
 def model_note(model: str) -> str:
     """Licence and character of a model, or why it cannot run here."""
-    try:
-        entry = find_model(model)
-        check_available(entry)
-    except ValueError as error:
-        return warning(str(error))
+    trouble = model_trouble(model)
+    if trouble is not None:
+        return warning(trouble)
+    entry = find_model(model)
     return plain_text(" · ".join(part for part in (entry.licence, entry.note) if part))
+
+
+def model_trouble(model: str) -> str | None:
+    """Why a model cannot run here, with the remedy; None if it can."""
+    try:
+        check_available(find_model(model))
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def warning(text: str) -> str:

@@ -129,7 +129,11 @@ function receive() {
   if (next.id !== scene.id && !asked && lookingClosely) {
     waiting = next;
     request();
-  } else show(next);
+  } else {
+    show(next);
+    // A viewer that was opened over something else takes the keys at once, so that Escape leads back.
+    if (asked && hasPicture() && !find("close").hidden) root.focus({ preventScroll: true });
+  }
 }
 
 function actualSize(x = canvas.width / 2, y = canvas.height / 2) {
@@ -177,7 +181,7 @@ find("closer").addEventListener("click", () => zoomBy(Math.SQRT2));
 find("farther").addEventListener("click", () => zoomBy(Math.SQRT1_2));
 find("exact").addEventListener("click", toggleExact);
 find("full").addEventListener("click", toggleFullScreen);
-find("close")?.addEventListener("click", () => trigger("leave"));
+find("close").addEventListener("click", () => trigger("leave"));
 
 listenToHands();
 listenToKeys();

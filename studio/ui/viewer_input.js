@@ -103,7 +103,7 @@ function listenToKeys() {
     arrowright: () => turn(1, -1, 0),
     arrowup: () => pan(0, 1),
     arrowdown: () => pan(0, -1),
-    escape: () => find("close") && !document.fullscreenElement && trigger("leave"),
+    escape: () => !find("close").hidden && !document.fullscreenElement && trigger("leave"),
   };
   const onKey = (event) => {
     if (!root.isConnected) return window.removeEventListener("keydown", onKey);

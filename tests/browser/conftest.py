@@ -221,6 +221,8 @@ def ask(page: Page, model: Path, prompt: str, *, side_px: int, steps: int, seed:
     page.locator("#prompt textarea").fill(prompt)
     page.locator("#model input").fill(str(model))
     page.locator("#model input").press("Enter")
+    page.locator("#model input").press("Tab")
+    page.get_by_role("listbox").wait_for(state="hidden")  # it lies over the sizes while it is open
     page.get_by_label("Custom").check(force=True)
     for name in ("width", "height"):
         box = page.locator(f"#{name} input")

@@ -95,7 +95,7 @@ def test_many_to_the_trash_undo_restore_and_empty(gallery: Page, server: Server)
 
 def test_a_new_picture_comes_in_without_taking_selection_or_view(gallery: Page, server: Server) -> None:
     gallery.locator(".gallery-card").nth(2).dblclick()
-    gallery.wait_for_selector('#loupe .viewer[data-kind="picture"][data-step="preview"]')
+    gallery.wait_for_selector('#loupe .viewer[data-kind="picture"]')
     shown = gallery.locator("#loupe .viewer").get_attribute("data-scene")
     newest = add_picture(server.gallery, "the latest", seed=2)
     gallery.wait_for_timeout(1800)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studio.gallery import Gallery, Picture
 
+from studio.gallery import Gallery, Picture
 from studio.jobs import JobTable
 from studio.requests import RenderRequest
 from studio.settings import Settings

@@ -7,11 +7,12 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from studio.gallery import Gallery
 
+from studio.gallery import Gallery
 from studio.jobs import JobTable
+from studio.models import ModelEntry
 from studio.ui.controls import CONTROL_NAMES
-from studio.ui.desk import Desk, choose_model, choose_preset, pick_example
+from studio.ui.desk import Desk, choose_model, choose_preset, offer_models, pick_example
 from studio.ui.watching import Watch
 from tests.studio.ui.conftest import add_picture, finish, submit
 
@@ -167,3 +168,15 @@ def test_a_preset_fills_the_fields() -> None:
 
 def test_an_example_becomes_the_prompt() -> None:
     assert pick_example(event(text="the sea")) == "the sea"
+
+
+def test_the_model_list_says_what_cannot_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_the_bundled(entry: ModelEntry) -> None:
+        if entry.id != "micro-4k":
+            raise ValueError("gated")
+
+    monkeypatch.setattr("studio.ui.notes.check_available", only_the_bundled)
+    labels = {value: label for label, value in offer_models().choices}
+    assert not labels.pop("micro-4k").endswith("unavailable")
+    assert labels
+    assert all(label.endswith("unavailable") for label in labels.values())

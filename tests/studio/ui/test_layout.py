@@ -7,8 +7,8 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from studio.gallery import Gallery
 
+from studio.gallery import Gallery
 from studio.jobs import JobTable
 from studio.settings import Settings
 from studio.ui.layout import build_page

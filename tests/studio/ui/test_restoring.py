@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 import pytest
 from PIL import Image, PngImagePlugin
-from studio.gallery import Gallery
 
+from studio.gallery import Gallery
 from studio.settings import Settings
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.restoring import Restorer, form_updates, remembered_form

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from studio.gallery import Gallery
 
+from studio.gallery import Gallery
 from studio.ui.picture_grid import PAGE
 from studio.ui.shelves import Shelves
 from tests.studio.ui.conftest import add_picture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio.gallery import Gallery
-
 from studio.jobs import JobTable, Progress
 from studio.ui.watching import Watch, stage_view
 from tests.studio.ui.conftest import add_picture, finish, submit
