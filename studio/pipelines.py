@@ -57,6 +57,14 @@ def quiet_libraries() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
+def cpu_dtype(entry: ModelEntry) -> torch.dtype:
+    """What this CPU should run a model in."""
+    if entry.cpu_dtype != "quickest":
+        return torch.float32 if entry.cpu_dtype == "float32" else torch.bfloat16
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
+
+
 def load_pipeline(
     entry: ModelEntry, *, device: torch.device | None = None, dtype: torch.dtype | None = None
 ) -> OpenedModel:
@@ -68,7 +76,7 @@ def load_pipeline(
     check_available(entry)
     device = best_device() if device is None else device
     if dtype is None:
-        dtype = torch.bfloat16 if device.type != "cpu" else getattr(torch, entry.cpu_dtype)
+        dtype = torch.bfloat16 if device.type != "cpu" else cpu_dtype(entry)
     family = FAMILIES[entry.family]
     pipeline, repairs = family.load(
         entry.source if entry.folder is None else entry.folder,

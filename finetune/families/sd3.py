@@ -60,7 +60,9 @@ class Sd3(Family):
         """
         arguments: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt}
         if is_silent(pipeline.text_encoder_3):
-            arguments["max_sequence_length"] = BLANK_TOKENS
+            # A blank for it to read: it would only warn that the prompt is longer than those few tokens.
+            silent = {"max_sequence_length": BLANK_TOKENS, "prompt_3": " ", "negative_prompt_3": " "}
+            arguments = {**arguments, **silent}
         return {**arguments, "guidance_scale": guidance_scale}
 
 

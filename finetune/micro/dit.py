@@ -29,7 +29,10 @@ from finetune.micro.training import set_learning_rate
 
 PATCH, GRID, TEXT_WIDTH = 4, 64, 256
 PEAK_LEARNING_RATE = 8.0e-4
-EMA_DECAY = 0.999
+EMA_DECAY = (
+    0.98,
+    0.998,
+)  # at the beginning and at the end of the budget: an average must not outlive the learning
 EMPTY_CAPTION = 0.10  # share of captions dropped, for classifier-free guidance
 # The scheduler's dynamic shift: mu from (256 tokens) to (4096 tokens); training noise follows the same rule.
 BASE_TOKENS, MAX_TOKENS_IMAGE, BASE_SHIFT, MAX_SHIFT = 256, 4096, math.log(2.0), math.log(6.0)
@@ -49,7 +52,7 @@ class Diet:
     window: bool = False
 
 
-COARSE_UNTIL = 0.70
+COARSE_UNTIL = 0.80
 SHORT_TOKENS = 128
 DIETS = (
     Diet((512,), 16, 0.65, 0.12),
@@ -157,7 +160,7 @@ class TransformerStage:
 
     @torch.no_grad()
     def _follow(self, progress: float) -> None:
-        decay = min(EMA_DECAY, 0.95 + progress)
+        decay = EMA_DECAY[0] + (EMA_DECAY[1] - EMA_DECAY[0]) * progress
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
 
 
