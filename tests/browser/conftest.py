@@ -219,10 +219,7 @@ def open_studio(page: Page, server: Server) -> None:
 def ask(page: Page, model: Path, prompt: str, *, side_px: int, steps: int, seed: int, count: int = 1) -> None:
     """Fill in the form as a reader would, without pressing Generate."""
     page.locator("#prompt textarea").fill(prompt)
-    page.locator("#model input").fill(str(model))
-    page.locator("#model input").press("Enter")
-    page.locator("#model input").press("Tab")
-    page.get_by_role("listbox").wait_for(state="hidden")  # it lies over the sizes while it is open
+    choose_model(page, model)
     page.get_by_label("Custom").check(force=True)
     for name in ("width", "height"):
         box = page.locator(f"#{name} input")
@@ -237,6 +234,26 @@ def ask(page: Page, model: Path, prompt: str, *, side_px: int, steps: int, seed:
         box = page.locator(f"#{name} input[type=number]")
         box.fill(str(number))
         box.press("Tab")
+
+
+def choose_model(page: Page, model: Path) -> None:
+    """Type a folder into the model's field. On a page that is still settling its list can open again once it was
+    left; it lies over the sizes then, so leave the field until it stays closed."""
+    from playwright.sync_api import TimeoutError as NotYet
+
+    field = page.locator("#model input")
+    for _ in range(10):
+        field.fill(str(model))
+        field.press("Enter")
+        field.press("Tab")
+        try:
+            page.get_by_role("listbox").wait_for(state="hidden", timeout=2_000)
+            return
+        except NotYet:
+            field.focus()
+            field.press("Escape")
+            page.evaluate("document.activeElement.blur()")
+    raise AssertionError("the list of models does not close")
 
 
 def chart(width_px: int = 512, height_px: int = 384) -> np.ndarray:

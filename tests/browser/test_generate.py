@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 STAGE = "#stage .viewer"
-RENDER_MS = 60_000
+RENDER_MS = 240_000
 LONG_STEPS = 60
 """Enough that a render is still running when a test interferes."""
 
