@@ -17,8 +17,6 @@ LAWS: list[tuple[str, set[str], set[str]]] = [
     ("studio", {"gradio", "app"}, {"studio.ui"}),
     ("studio.ui", {"torch", "diffusers", "accelerate", "transformers", "finetune", "app"}, set()),
 ]
-# `d4k serve` is `python app.py`: the command line alone may open the front door.
-EXCEPTIONS = {("studio.cli", "app"), ("studio.cli", "app.main"), ("studio.cli", "app.serve")}
 LONGEST_LINES = 400
 
 
@@ -55,7 +53,7 @@ def test_imports_point_one_way(package: str, forbidden: set[str], exempt: set[st
         f"{module} imports {name}"
         for module, file in checked
         for name in sorted(imported(file))
-        if any(inside(name, f) for f in forbidden) and (module, name) not in EXCEPTIONS
+        if any(inside(name, f) for f in forbidden)
     ]
     assert not broken, "\n".join(broken)
 

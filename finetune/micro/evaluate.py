@@ -114,14 +114,13 @@ def prompt_promises(
     sheet: Path,
 ) -> list[Promise]:
     """How often pictures show what held-out phrasings asked for."""
-    scenes, pictures, small = list(_asked_scenes(num_pictures)), [], []
+    scenes, pictures = list(_asked_scenes(num_pictures)), []
     rng = random.Random(4242)
     for i, scene in enumerate(tqdm(scenes, desc="prompts")):
         words = caption(scene, rng, held_out=True, complete=True)
         picture = draw(pipeline, words, size_px=size_px, seed=900_000 + i, steps=steps, guidance=guidance)
         pictures.append(np.asarray(Image.fromarray(picture).reduce(max(1, size_px // 256))))
-        small.append(pictures[-1])
-    contact_sheet(small[:48], sheet, columns=8)
+    contact_sheet(pictures[:48], sheet, columns=8)
     return [
         Promise(f"{name} as asked", share, 0.85) for name, share in _shares_right(judge, scenes, pictures)
     ]
