@@ -3,19 +3,30 @@
 `glcm_score` follows Diffusion-4K's evaluation so that numbers compare with the papers: 64 levels, 64 px patches from
 the top left, distances 1 to 4, four angles, and the entropy of the *histogram of matrix values*, which is not the
 entropy of the co-occurrence distribution. That one is `glcm_entropy`. Haralick, Shanmugam & Dinstein, 1973.
-Not here: reading files, dense maps.
+Not here: reading files, dense maps (`metrics.glcm_map`), other properties (`metrics.glcm_properties`).
 """
 
 from __future__ import annotations
 
+import math
+from functools import cache, partial
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.cooccurrence import LEVELS as LEVELS
+from metrics.cooccurrence import (
+    PROPERTIES,
+    copy_from_lowest,
+    count_pairs,
+    distinct_offsets,
+    window_properties,
+)
+from metrics.threads import in_threads
+
 PATCH_PX = 64
-LEVELS = 64
 
 # (dy, dx) for distances 1-4 at 0, 45, 90, 135 degrees, rounded as scikit-image rounds them: the diagonals of
 # distances 1 and 2 are the same step. Row offsets grow downward.
@@ -43,7 +54,10 @@ def glcm_score(image: NDArray[np.uint8]) -> float:
 
 def patch_scores(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """`glcm_score` of every whole 64 px patch, (H // 64, W // 64) float64, bits."""
-    return _over_patches(image, published=True)
+    grey = _with_a_patch(image)
+    scores = np.empty((grey.shape[0] // PATCH_PX, grey.shape[1] // PATCH_PX))
+    in_threads(partial(_score_patches, grey, PATCH_PX, *_published_values(), scores), scores.size)
+    return scores
 
 
 def glcm_entropy(image: NDArray[np.uint8]) -> float:
@@ -52,108 +66,105 @@ def glcm_entropy(image: NDArray[np.uint8]) -> float:
     Bits per pixel pair, 0 (flat) to 12 = 2 log2(64); in practice at most 11.2, since a patch has only some 4,000 pairs.
     Arguments and errors as for `glcm_score`.
     """
-    return float(_over_patches(image, published=False).mean())
+    windows = window_properties(
+        _with_a_patch(image), offsets=PUBLISHED_OFFSETS, window_px=PATCH_PX, stride_px=PATCH_PX
+    )
+    return float(windows[..., PROPERTIES.index("entropy")].mean())
 
 
 def grey_levels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """OpenCV's 8-bit grey, quartered to 64 levels: (H, W, 3) or (H, W) uint8 -> (H, W) uint8 in 0..63."""
     if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
         raise ValueError(f"image must be (H, W, 3) RGB or (H, W) uint8, got {image.shape} {image.dtype}")
-    if image.ndim == 3:
-        # OpenCV's integer weights for RGB2GRAY: 0.299, 0.587, 0.114 in 15-bit fixed point, rounded to nearest.
-        red, green, blue = (image[..., channel].astype(np.uint32) for channel in range(3))
-        image = ((red * 9798 + green * 19235 + blue * 3735 + (1 << 14)) >> 15).astype(np.uint8)
-    return image // 4
+    if image.ndim == 2:
+        return np.floor_divide(image, 4, order="C")
+    levels = np.empty(image.shape[:2], np.uint8)
+    in_threads(partial(_quartered_grey, np.ascontiguousarray(image), levels), len(image))
+    return levels
 
 
-def _over_patches(image: NDArray[np.uint8], *, published: bool) -> NDArray[np.float64]:
+def _with_a_patch(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     grey = grey_levels(image)
     if min(grey.shape) < PATCH_PX:
         raise ValueError(
             f"the picture is {grey.shape[1]} x {grey.shape[0]} px; a GLCM patch needs {PATCH_PX} x {PATCH_PX}"
         )
-    scores: NDArray[np.float64] = _score_patches(grey, np.array(PUBLISHED_OFFSETS), published)
-    return scores
+    return grey
 
 
-_jit: Any = numba.njit(nogil=True)
-_jit_parallel: Any = numba.njit(parallel=True)
+@cache
+def _published_values() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], int]:
+    """The published offsets once each, (n, 2); how often each occurs, (n,); numbers of values; how many there are.
+
+    numbers[k, c] says which of all possible matrix values c pairs at offset k make. Offsets with different
+    numbers of pairs share a value where their quotients are the same double, as in the published arithmetic.
+    """
+    offsets, times = distinct_offsets(PUBLISHED_OFFSETS)
+    pairs = (PATCH_PX - abs(offsets)).prod(axis=1)
+    values = np.arange(PATCH_PX**2 + 1) / pairs[:, None]
+    _, numbers = np.unique(values, return_inverse=True)
+    return offsets, times, numbers.reshape(values.shape).astype(np.int32), int(numbers.max()) + 1
 
 
-@_jit_parallel
+_jit: Any = numba.njit(nogil=True, error_model="numpy")
+
+
+@_jit
+def _quartered_grey(image: NDArray[np.uint8], levels: NDArray[np.uint8], start: int, stop: int) -> None:
+    # OpenCV's integer weights for RGB2GRAY: 0.299, 0.587, 0.114 in 15-bit fixed point, rounded to nearest.
+    for y in range(start, stop):
+        for x in range(image.shape[1]):
+            red, green, blue = np.uint32(image[y, x, 0]), np.uint32(image[y, x, 1]), np.uint32(image[y, x, 2])
+            grey = (red * np.uint32(9798) + green * np.uint32(19235) + blue * np.uint32(3735) + 16384) >> 15
+            levels[y, x] = grey >> 2
+
+
+@_jit
 def _score_patches(
-    grey: NDArray[np.uint8], offsets: NDArray[np.int64], published: bool
-) -> NDArray[np.float64]:
-    rows, columns = grey.shape[0] // PATCH_PX, grey.shape[1] // PATCH_PX
-    scores = np.empty((rows, columns))
-    for index in numba.prange(rows * columns):
-        row, column = index // columns, index % columns
-        patch = grey[row * PATCH_PX : (row + 1) * PATCH_PX, column * PATCH_PX : (column + 1) * PATCH_PX]
-        scores[row, column] = _value_entropy(patch, offsets) if published else _joint_entropy(patch, offsets)
-    return scores
-
-
-@_jit
-def _count_pairs(patch: NDArray[np.uint8], dy: int, dx: int, counts: NDArray[np.int32]) -> int:
-    """Fill counts[first level, second level] for one offset; returns the number of pairs."""
+    grey: NDArray[np.uint8],
+    window: int,
+    offsets: NDArray[np.int64],
+    times: NDArray[np.int64],
+    numbers: NDArray[np.int32],
+    histogram_length: int,
+    scores: NDArray[np.float64],
+    start: int,
+    stop: int,
+) -> None:
+    """Entropy, in bits, of the histogram of values in all normalised matrices of a patch together."""
+    histogram = np.empty(histogram_length, np.int32)
+    seen = np.empty(LEVELS * LEVELS * len(offsets), np.int32)  # entries of `histogram` that are not zero
+    counts = np.empty((2, LEVELS * LEVELS), np.int32)
+    histogram[:] = 0
     counts[:] = 0
-    height, width = patch.shape
-    pairs = 0
-    for y in range(max(0, -dy), height - max(0, dy)):
-        for x in range(max(0, -dx), width - max(0, dx)):
-            counts[patch[y, x], patch[y + dy, x + dx]] += 1
-            pairs += 1
-    return pairs
-
-
-@_jit
-def _joint_entropy(patch: NDArray[np.uint8], offsets: NDArray[np.int64]) -> float:
-    counts = np.empty((LEVELS, LEVELS), np.int32)
-    total = 0.0
+    patch = np.empty(window * window, np.uint8)
+    cells = 0
     for k in range(len(offsets)):
-        pairs = _count_pairs(patch, offsets[k, 0], offsets[k, 1], counts)
-        for cell in counts.flat:
-            if cell > 0:
-                p = cell / pairs
-                total -= p * np.log2(p)
-    return total / len(offsets)
-
-
-@_jit
-def _value_entropy(patch: NDArray[np.uint8], offsets: NDArray[np.int64]) -> float:
-    """Entropy of the histogram of distinct values over all normalised matrices together."""
-    counts = np.empty((LEVELS, LEVELS), np.int32)
-    repeats = np.empty(patch.size + 1, np.int64)  # repeats[n]: matrix cells that hold n pairs
-    values, times = (
-        np.empty(LEVELS * LEVELS * len(offsets)),
-        np.empty(LEVELS * LEVELS * len(offsets), np.int64),
-    )
-    found, zeros = 0, 0
-    for k in range(len(offsets)):
-        pairs = _count_pairs(patch, offsets[k, 0], offsets[k, 1], counts)
-        repeats[:] = 0
-        largest = 0
-        for cell in counts.flat:
-            number = int(cell)
-            repeats[number] += 1
-            largest = max(largest, number)
-        zeros += repeats[0]
-        for count in range(1, largest + 1):
-            if repeats[count] > 0:
-                values[found], times[found] = count / pairs, repeats[count]
-                found += 1
-    order = np.argsort(values[:found])
-    cells = LEVELS * LEVELS * len(offsets)
-    entropy = _term(zeros, cells)
-    same, previous = 0, -1.0
-    for index in order:
-        if values[index] != previous:
-            entropy += _term(same, cells)
-            same, previous = 0, values[index]
-        same += times[index]
-    return entropy + _term(same, cells)
-
-
-@_jit
-def _term(count: int, total: int) -> float:
-    return 0.0 if count == 0 else -(count / total) * np.log2(count / total)
+        cells += LEVELS * LEVELS * times[k]
+    for index in range(start, stop):
+        row, column = index // scores.shape[1], index % scores.shape[1]
+        span = copy_from_lowest(grey, row * window, column * window, window, patch)
+        found, zeros = 0, cells
+        for k in range(len(offsets)):
+            dy, dx = offsets[k, 0], offsets[k, 1]
+            if span == 1:
+                counts[0, 0] = (window - abs(dy)) * (window - abs(dx))
+            else:
+                count_pairs(patch, window, window, dy, dx, span, counts)
+            for cell in range(span * span):
+                count = counts[0, cell] + counts[1, cell]
+                if count > 0:
+                    counts[0, cell] = 0
+                    counts[1, cell] = 0
+                    zeros -= times[k]
+                    number = numbers[k, count]
+                    if histogram[number] == 0:
+                        seen[found] = number
+                        found += 1
+                    histogram[number] += times[k]
+        entropy = -zeros / cells * math.log2(zeros / cells)
+        for i in range(found):
+            share = histogram[seen[i]] / cells
+            entropy -= share * math.log2(share)
+            histogram[seen[i]] = 0
+        scores[row, column] = entropy

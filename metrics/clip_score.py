@@ -1,0 +1,134 @@
+"""CLIPScore: 100 times the cosine between a picture and its prompt (Hessel et al., 2021), by any CLIP in stock layout.
+
+The published numbers use ViT-B/16. A prompt longer than the model reads is split where sentences or phrases end, its
+parts are embedded and averaged, and the result says how many parts there were; nothing is cut off. Imports torch.
+Not here: which files a model needs (`metrics.weights`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+
+from metrics.weights import CLIP_B16, Weights, found
+
+_ENDS = (r"(?<=[.;!?])\s+", r"(?<=,)\s+", r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScore:
+    """Of one picture and its prompt."""
+
+    value: float
+    """0 to 100; a negative cosine counts as 0, as published."""
+
+    num_parts: int
+    """How many parts the prompt was read in; 1 unless it is long."""
+
+
+class ClipScorer:
+    """A CLIP kept open. Not for use from two threads at once."""
+
+    def __init__(
+        self, source: Weights | Path = CLIP_B16, *, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Open a CLIP folder, or fetch a known one from the hub.
+
+        Raises ValueError with file, size, licence and place if it is not there and cannot be fetched.
+        """
+        self.place = place = found(source) if isinstance(source, Weights) else str(source)
+        try:
+            self.model: Any = CLIPModel.from_pretrained(place, dtype=dtype).to(device).eval()
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(place)
+            self.processor: Any = CLIPImageProcessor.from_pretrained(place)
+        except OSError as error:  # nothing cached and no network, or a folder of something else
+            remedy = source.remedy() if isinstance(source, Weights) else "name a folder that holds a CLIP"
+            raise ValueError(f"{place} could not be opened as a CLIP; {remedy}") from error
+        self.device, self.dtype = device, dtype
+        # Some folders leave the tokenizer without a limit; the text tower always has one.
+        self.max_tokens = min(
+            self.tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings
+        )
+
+    def scores(
+        self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str], *, batch_size: int = 16
+    ) -> list[ClipScore]:
+        """Of (H, W, 3) uint8 RGB pictures and their prompts, in pairs."""
+        if len(images) != len(prompts):
+            raise ValueError(
+                f"every picture needs one prompt, got {len(images)} pictures and {len(prompts)} prompts"
+            )
+        for index, prompt in enumerate(prompts):
+            if not prompt.strip():
+                raise ValueError(
+                    f"picture {index + 1} has no prompt, and CLIPScore compares with one; pass --prompt"
+                )
+        seen = self.embed_images(images, batch_size=batch_size)
+        said = [self.embed_prompt(prompt) for prompt in prompts]
+        return [
+            ClipScore(max(0.0, 100 * float(picture @ text)), parts)
+            for picture, (text, parts) in zip(seen, said, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def embed_images(
+        self, images: Sequence[NDArray[np.uint8]], *, batch_size: int = 16
+    ) -> NDArray[np.float64]:
+        """(N, D), each of length 1; preprocessing is the model's own."""
+        rows = []
+        for start in range(0, len(images), batch_size):
+            batch = [Image.fromarray(image) for image in images[start : start + batch_size]]
+            pixels = self.processor(batch, return_tensors="pt").pixel_values
+            out = self.model.vision_model(pixel_values=pixels.to(self.device, self.dtype))
+            rows.append(self.model.visual_projection(out.pooler_output).double().cpu().numpy())
+        stacked = np.concatenate(rows)
+        return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True))
+
+    @torch.inference_mode()
+    def embed_prompt(self, prompt: str) -> tuple[NDArray[np.float64], int]:
+        """((D,) of length 1, how many parts it was read in)."""
+        parts = self.parts(prompt)
+        tokens = self.tokenizer(parts, padding=True, return_tensors="pt").to(self.device)
+        out = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
+        rows = self.model.text_projection(out.pooler_output).double().cpu().numpy()
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        mean = rows.mean(0)
+        return np.asarray(mean / np.linalg.norm(mean)), len(parts)
+
+    def parts(self, prompt: str) -> list[str]:
+        """The prompt in parts that the model reads whole, split as late as it can be."""
+        return _split(prompt.strip(), self._fits)
+
+    def _fits(self, text: str) -> bool:
+        return len(self.tokenizer(text, truncation=False, verbose=False).input_ids) <= self.max_tokens
+
+
+def _split(text: str, fits: Any, level: int = 0) -> list[str]:
+    if fits(text):
+        return [text]
+    if level == len(_ENDS):  # one word longer than the model reads
+        middle = len(text) // 2
+        return [*_split(text[:middle], fits, level), *_split(text[middle:], fits, level)]
+    found_parts: list[str] = []
+    current = ""
+    for piece in re.split(_ENDS[level], text):
+        together = f"{current} {piece}".strip()
+        if fits(together):
+            current = together
+            continue
+        if current:
+            found_parts.append(current)
+        current = piece
+        if not fits(piece):
+            *whole, current = _split(piece, fits, level + 1)
+            found_parts += whole
+    return [*found_parts, current] if current else found_parts

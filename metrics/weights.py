@@ -1,0 +1,108 @@
+"""Weights that metrics need and this repository does not hold: where they may lie, and what to say if they do not.
+
+A path in the environment comes first, then the hub's or torch's cache, then the hub. Not here: opening them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+MICRO_CLIP = Path(__file__).resolve().parents[1] / "assets" / "micro-4k-clip"
+"""The bundled small CLIP."""
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One published model folder, or one file."""
+
+    name: str
+    size: str
+    licence: str
+    variable: str
+    """Environment variable that may name a local folder or file, or another model of the hub."""
+
+    hub_id: str = ""
+    """Of a model folder."""
+
+    url: str = ""
+    """Of a single file that lies on no hub."""
+
+    def remedy(self) -> str:
+        """What to do to have them."""
+        if self.url:
+            return f"download {self.url} ({self.size}, {self.licence}) and name the file in {self.variable}"
+        return (
+            f"download {self.hub_id} ({self.size}, {self.licence}) with `hf download {self.hub_id}`, or set "
+            f"{self.variable} to a folder that holds it or to another hub id"
+        )
+
+
+CLIP_B16 = Weights("CLIP ViT-B/16", "599 MB", "MIT", "D4K_CLIP_B16", "openai/clip-vit-base-patch16")
+CLIP_L14 = Weights("CLIP ViT-L/14", "1.7 GB", "MIT", "D4K_CLIP_L14", "openai/clip-vit-large-patch14")
+CLIP_L14_336 = Weights(
+    "CLIP ViT-L/14-336", "1.7 GB", "MIT", "D4K_CLIP_L14_336", "openai/clip-vit-large-patch14-336"
+)
+INCEPTION = Weights(
+    "the FID weights of Inception-v3",
+    "91 MB",
+    "Apache-2.0",
+    "D4K_INCEPTION",
+    url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth",
+)
+AESTHETIC_HEAD = Weights(
+    "the aesthetic predictor's weights",
+    "3.7 MB",
+    "Apache-2.0",
+    "D4K_AESTHETIC_HEAD",
+    url="https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/main/"
+    "sac+logos+ava1-l14-linearMSE.pth",
+)
+
+
+def found(weights: Weights) -> str:
+    """A folder that holds a model, or the hub id where it can be fetched from.
+
+    Raises:
+        ValueError: the named place is missing, or the hub is switched off and nothing is cached.
+    """
+    named = os.environ.get(weights.variable)
+    if named and Path(named).exists():
+        return named
+    if named and not _HUB_ID.fullmatch(named):
+        raise ValueError(f"{weights.variable} names {named}, which is missing; {weights.remedy()}")
+    hub_id = named or weights.hub_id
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and not _cached(hub_id):
+        raise ValueError(
+            f"{weights.name} is not on this machine and the hub is switched off; {weights.remedy()}"
+        )
+    return hub_id
+
+
+def found_file(weights: Weights) -> Path:
+    """A single file: where the environment says, or where torch keeps its downloads.
+
+    Raises:
+        ValueError: it is in neither place.
+    """
+    named = os.environ.get(weights.variable)
+    downloads = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub" / "checkpoints"
+    path = Path(named) if named else downloads / weights.url.rpartition("/")[2]
+    if not path.is_file():
+        raise ValueError(f"{weights.name} are not at {path}; {weights.remedy()}")
+    return path
+
+
+def _cached(hub_id: str) -> bool:
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return any(repo.repo_id == hub_id for repo in scan_cache_dir().repos)
+    except CacheNotFound:
+        return False
