@@ -29,7 +29,13 @@ Autoencoder = Literal["auto", "f8", "f16"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-_VARIANTS = ["*.fp16.*", "*.bf16.*", "*.non_ema.*"]  # second copies of the same weights
+_VARIANTS = [
+    "*.fp16.*",
+    "*.fp16-*",
+    "*.bf16.*",
+    "*.bf16-*",
+    "*.non_ema.*",
+]  # second copies of the same weights
 
 
 def load_autoencoder(

@@ -28,11 +28,15 @@ class Decoded(NamedTuple):
 
 
 def encode_image(
-    vae: AutoencoderKL, image: NDArray[np.uint8], *, generator: torch.Generator | None = None
+    vae: AutoencoderKL,
+    image: NDArray[np.uint8],
+    *,
+    generator: torch.Generator | None = None,
+    centred: bool = True,
 ) -> Tensor:
     """(H, W, 3) uint8 -> normalised latents (1, C, h, w) in the VAE's dtype.
 
-    Without a generator the posterior's mean, with one (on the CPU) a sample.
+    Without a generator the posterior's mean, with one (on the CPU) a sample; `centred` as in `normalise`.
     """
     factor = vae_scale_factor(vae)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -44,9 +48,9 @@ def encode_image(
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     pixels = pixels.to(execution_device(vae), vae.dtype).div_(127.5).sub_(1)  # (1, 3, H, W) in [-1, 1]
     with torch.inference_mode():
-        posterior = vae.encode(_laid_out(pixels)).latent_dist
+        posterior = vae.encode(laid_out(pixels)).latent_dist
         latents = posterior.mode() if generator is None else posterior.sample(generator)
-    return normalise(vae, latents)
+    return normalise(vae, latents, centred=centred)
 
 
 def decode_latents(vae: AutoencoderKL, latents: Tensor, *, tile_px: int | None = None) -> Decoded:
@@ -58,7 +62,7 @@ def decode_latents(vae: AutoencoderKL, latents: Tensor, *, tile_px: int | None =
     if latents.ndim != 4 or latents.shape[0] != 1:
         raise ValueError(f"latents must be (1, C, h, w), one picture, got {tuple(latents.shape)}")
     with torch.inference_mode():
-        raw = _laid_out(denormalise(vae, latents.to(execution_device(vae), vae.dtype)))
+        raw = laid_out(denormalise(vae, latents.to(execution_device(vae), vae.dtype)))
         if tile_px is None:
             try:
                 return Decoded(_to_uint8(vae.decode(raw, return_dict=False)[0]), decode_path(vae))
@@ -101,9 +105,13 @@ def tiled_decode(vae: AutoencoderKL, raw: Tensor, *, tile_px: int = MIN_TILE_PX)
     return pixels.div_(weights)
 
 
-def normalise(vae: AutoencoderKL, raw: Tensor) -> Tensor:
-    """The VAE's own latents -> the transformer's, as the stock pipelines scale them."""
-    return (raw - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+def normalise(vae: AutoencoderKL, raw: Tensor, *, centred: bool = True) -> Tensor:
+    """The VAE's own latents -> the transformer's, as the stock pipelines scale them.
+
+    Not `centred` leaves the VAE's shift in, as the published training of SD3 did.
+    """
+    shift = (vae.config.shift_factor or 0.0) if centred else 0.0
+    return (raw - shift) * vae.config.scaling_factor
 
 
 def denormalise(vae: AutoencoderKL, latents: Tensor) -> Tensor:
@@ -135,7 +143,7 @@ def _tile_weight(part: Tensor) -> Tensor:
     return sides[0][:, None] * sides[1]
 
 
-def _laid_out(tensor: Tensor) -> Tensor:
+def laid_out(tensor: Tensor) -> Tensor:
     """Channels-last on the CPU: its layers keep that layout, 1.7 times faster and a fifth less memory.
 
     Measured on two cores at 4096 x 4096 with 32 to 128 channels. Elsewhere the layout stays as it is.

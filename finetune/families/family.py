@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModelMixin
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from finetune.autoencoder import F16_SCALE_FACTOR, Alignment, is_f16, use_f16
 from finetune.checkpoints import Autoencoder
 from finetune.decoding import Decoded, decode_latents, encode_image
 from finetune.latent_preview import LatentRgb, latents_to_rgb
+from finetune.single_file import load_transformer
 
 FamilyName = Literal["sd3", "flux"]
 
@@ -91,6 +94,11 @@ class Family(ABC):
     def pipeline_class(self) -> type[DiffusionPipeline]:
         """The stock pipeline."""
 
+    @property
+    @abstractmethod
+    def transformer_class(self) -> type[ModelMixin]:
+        """The stock backbone."""
+
     @abstractmethod
     def geometry(self, pipeline: DiffusionPipeline) -> LatentGeometry:
         """Sizes of an opened pipeline, F8 or F16 as it is."""
@@ -109,6 +117,39 @@ class Family(ABC):
     ) -> dict[str, Any]:
         """The part of the pipeline's call that says what to draw and how closely to follow it."""
 
+    @abstractmethod
+    def encode_prompt(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        prompt: str,
+        negative_prompt: str,
+        guidance_scale: float,
+        max_sequence_length: int | None = None,
+        device: torch.device | None = None,
+    ) -> dict[str, Tensor]:
+        """What the text encoders make of the prompts, as the arguments that the pipeline takes in their place.
+
+        `max_sequence_length` is T5's, None for the pipeline's own; `device` is where the encoders compute, None for
+        where the pipeline does. Raises ValueError as `prompt_arguments` does.
+        """
+
+    @abstractmethod
+    def velocity(
+        self,
+        transformer: torch.nn.Module,
+        noisy: Tensor,
+        sigmas: Tensor,
+        prompt_embeds: Tensor,
+        pooled_prompt_embeds: Tensor,
+        *,
+        guidance_embed: float | None,
+    ) -> Tensor:
+        """The transformer called as the pipeline calls it: x_t (N, C, h, w) at sigma (N,) -> velocity (N, C, h, w).
+
+        `guidance_embed` is what a model distilled with its guidance is told, None for the others.
+        """
+
     def load(
         self,
         source: str | Path,
@@ -117,12 +158,17 @@ class Family(ABC):
         device: torch.device | str = "cpu",
         autoencoder: Autoencoder = "auto",
         alignment: Alignment | None = None,
+        without: tuple[str, ...] = (),
+        transformer_arguments: Mapping[str, Any] = MappingProxyType({}),
+        transformer_file: Path | None = None,
     ) -> tuple[DiffusionPipeline, tuple[str, ...]]:
         """Open a pipeline folder or hub id, published ones with broken layouts too.
 
-        `dtype=None` is float32 on the CPU and bfloat16 elsewhere. Returns the pipeline, and one sentence for
-        each thing that had to be repaired. Raises ValueError for another family's pipeline, an incomplete
-        folder, a gated or unknown hub id.
+        `dtype=None` is float32 on the CPU and bfloat16 elsewhere; components named in `without` are None.
+        `transformer_arguments` go to the backbone's own `from_pretrained`, such as a `quantization_config`.
+        `transformer_file` holds a backbone that takes the place of the folder's (`finetune.single_file`).
+        Returns the pipeline, and one sentence for each thing that had to be repaired. Raises ValueError for
+        another family's pipeline, an incomplete folder, a gated or unknown hub id.
         """
         folder = checkpoints.pipeline_folder(source)
         wanted, found = self.pipeline_class.__name__, checkpoints.pipeline_class_name(folder)
@@ -133,20 +179,35 @@ class Family(ABC):
         vae, repairs = checkpoints.load_autoencoder(
             folder, autoencoder=autoencoder, alignment=alignment, dtype=dtype
         )
-        with checkpoints.stock_layout(folder) as (readable, index_repairs):
-            pipeline = self.pipeline_class.from_pretrained(
-                str(readable),
-                vae=vae,
+        given: dict[str, Any] = {"vae": vae}
+        if transformer_file is not None:
+            given["transformer"] = load_transformer(
+                self.transformer_class, transformer_file, folder, dtype=dtype, arguments=transformer_arguments
+            )
+        elif transformer_arguments:
+            given["transformer"] = self.transformer_class.from_pretrained(
+                str(folder / "transformer"),
                 dtype=dtype,
                 use_safetensors=True,
                 local_files_only=True,
-                **checkpoints.absent_components(folder),
+                **transformer_arguments,
+            )
+        with checkpoints.stock_layout(folder) as (readable, index_repairs):
+            pipeline = self.pipeline_class.from_pretrained(
+                str(readable),
+                **given,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                **(checkpoints.absent_components(folder) | dict.fromkeys(without)),
             )
         pipeline.register_to_config(_name_or_path=str(source))
         pipeline.set_progress_bar_config(disable=True)
         if is_f16(vae):
             use_f16(pipeline)
-        return pipeline.to(device), (*index_repairs, *repairs)
+        # Off the CPU only if asked: weights made smaller while they were read may not be moved there.
+        moved = pipeline if torch.device(device).type == "cpu" else pipeline.to(device)
+        return moved, (*index_repairs, *repairs)
 
     def latent_shape(
         self, width_px: int, height_px: int, geometry: LatentGeometry = FULL_SIZE_F16

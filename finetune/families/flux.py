@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffusers import DiffusionPipeline, FluxPipeline
-from torch import Tensor
+import torch
+from diffusers import DiffusionPipeline, FluxPipeline, FluxTransformer2DModel, ModelMixin
+from torch import Tensor, nn
 
 from finetune.autoencoder import vae_scale_factor
 from finetune.families.family import Family, LatentGeometry
@@ -31,6 +32,10 @@ class Flux(Family):
     @property
     def pipeline_class(self) -> type[FluxPipeline]:
         return FluxPipeline
+
+    @property
+    def transformer_class(self) -> type[ModelMixin]:
+        return FluxTransformer2DModel
 
     def geometry(self, pipeline: DiffusionPipeline) -> LatentGeometry:
         return LatentGeometry(
@@ -66,3 +71,50 @@ class Flux(Family):
         if negative_prompt.strip():
             raise ValueError("Flux models take no negative prompt; leave it empty or choose an SD3 model")
         return {"prompt": prompt, "guidance_scale": guidance_scale}
+
+    def encode_prompt(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        prompt: str,
+        negative_prompt: str,
+        guidance_scale: float,
+        max_sequence_length: int | None = None,
+        device: torch.device | None = None,
+    ) -> dict[str, Tensor]:
+        length = {} if max_sequence_length is None else {"max_sequence_length": max_sequence_length}
+        arguments = self.prompt_arguments(
+            pipeline, prompt=prompt, negative_prompt=negative_prompt, guidance_scale=guidance_scale
+        )
+        with torch.no_grad():
+            embeds, pooled, _ = pipeline.encode_prompt(arguments["prompt"], None, device=device, **length)
+        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+    def velocity(
+        self,
+        transformer: nn.Module,
+        noisy: Tensor,
+        sigmas: Tensor,
+        prompt_embeds: Tensor,
+        pooled_prompt_embeds: Tensor,
+        *,
+        guidance_embed: float | None,
+    ) -> Tensor:
+        n, channels, height, width = noisy.shape
+        places = FluxPipeline._prepare_latent_image_ids(
+            n, height // PACK, width // PACK, noisy.device, noisy.dtype
+        )
+        guidance = None
+        if guidance_embed is not None:
+            guidance = torch.full((n,), guidance_embed, device=noisy.device, dtype=torch.float32)
+        found: Tensor = transformer(
+            hidden_states=self.pack(noisy),
+            timestep=sigmas,
+            guidance=guidance,
+            encoder_hidden_states=prompt_embeds,
+            pooled_projections=pooled_prompt_embeds,
+            txt_ids=torch.zeros(prompt_embeds.shape[1], 3, device=noisy.device, dtype=noisy.dtype),
+            img_ids=places,
+            return_dict=False,
+        )[0]
+        return self.unpack(found, (channels, height, width))

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffusers import DiffusionPipeline, StableDiffusion3Pipeline
-from torch import Tensor
+import torch
+from diffusers import DiffusionPipeline, ModelMixin, SD3Transformer2DModel, StableDiffusion3Pipeline
+from torch import Tensor, nn
 from transformers import T5EncoderModel
 
 from finetune.autoencoder import vae_scale_factor
 from finetune.families.family import Family, LatentGeometry
 
+NUM_TRAIN_TIMESTEPS = 1000  # the transformer's clock: sigma 1 is 1000
 BLANK_TOKENS = 8  # of a silent T5; what Micro-4K is mostly trained with
+_EMBEDS = (
+    *("prompt_embeds", "negative_prompt_embeds"),
+    *("pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
+)
 
 
 class Sd3(Family):
@@ -31,6 +37,10 @@ class Sd3(Family):
     @property
     def pipeline_class(self) -> type[StableDiffusion3Pipeline]:
         return StableDiffusion3Pipeline
+
+    @property
+    def transformer_class(self) -> type[ModelMixin]:
+        return SD3Transformer2DModel
 
     def geometry(self, pipeline: DiffusionPipeline) -> LatentGeometry:
         config, factor = pipeline.transformer.config, vae_scale_factor(pipeline.vae)
@@ -64,6 +74,49 @@ class Sd3(Family):
             silent = {"max_sequence_length": BLANK_TOKENS, "prompt_3": " ", "negative_prompt_3": " "}
             arguments = {**arguments, **silent}
         return {**arguments, "guidance_scale": guidance_scale}
+
+    def encode_prompt(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        prompt: str,
+        negative_prompt: str,
+        guidance_scale: float,
+        max_sequence_length: int | None = None,
+        device: torch.device | None = None,
+    ) -> dict[str, Tensor]:
+        length = {} if max_sequence_length is None else {"max_sequence_length": max_sequence_length}
+        arguments = length | self.prompt_arguments(
+            pipeline, prompt=prompt, negative_prompt=negative_prompt, guidance_scale=guidance_scale
+        )
+        guided = arguments.pop("guidance_scale") > 1
+        with torch.no_grad():
+            found = pipeline.encode_prompt(
+                **{"prompt_2": None, "prompt_3": None, **arguments},
+                do_classifier_free_guidance=guided,
+                device=device,
+            )
+        named = zip(_EMBEDS, found, strict=True)
+        return {name: embeds for name, embeds in named if embeds is not None}
+
+    def velocity(
+        self,
+        transformer: nn.Module,
+        noisy: Tensor,
+        sigmas: Tensor,
+        prompt_embeds: Tensor,
+        pooled_prompt_embeds: Tensor,
+        *,
+        guidance_embed: float | None,
+    ) -> Tensor:
+        found: Tensor = transformer(
+            hidden_states=noisy,
+            timestep=sigmas * NUM_TRAIN_TIMESTEPS,
+            encoder_hidden_states=prompt_embeds,
+            pooled_projections=pooled_prompt_embeds,
+            return_dict=False,
+        )[0]
+        return found
 
 
 def is_silent(text_encoder_3: T5EncoderModel | None) -> bool:

@@ -1,6 +1,7 @@
 """Make Micro-4K, stage by stage: `python -m finetune.micro`. Run it again and it goes on where it was.
 
-bank (render scenes) -> codec -> vae -> clip, judge -> latents -> dit -> export. Measured times are in README.
+bank (render scenes) -> codec -> vae -> clip, judge -> latents -> dit -> world -> export. Measured times are in README.
+`--stage unpack` begins a work folder from the bundled model instead: then `bank`, `latents` and `world` go on from it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 import typer
 from tqdm import tqdm
 
+from finetune.cpu_memory import keep_freed_memory
 from finetune.micro import export as exporting
 from finetune.micro.bank import entries, fill
 from finetune.micro.clip import ClipStage
@@ -22,10 +24,11 @@ from finetune.micro.dit import TransformerStage
 from finetune.micro.judge import JudgeStage, save_judge
 from finetune.micro.latents import encode_bank, made
 from finetune.micro.training import Stage, train
+from finetune.micro.unpack import unpack
 from finetune.micro.vae import AutoencoderStage
 
 # Minutes of training on two CPU cores, counted over all sittings.
-MINUTES = {"vae": 32.0, "clip": 5.0, "judge": 4.0, "dit": 70.0}
+MINUTES = {"vae": 32.0, "clip": 5.0, "judge": 4.0, "dit": 70.0, "world": 100.0}
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -39,12 +42,13 @@ def make(
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
 ) -> None:
     """Make the bundled model from nothing."""
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     unknown = set(stage or []) - set(STAGES)
     if unknown:
         raise typer.BadParameter(f"unknown stage {sorted(unknown)}; there are {', '.join(STAGES)}")
-    for name in stage or STAGES:
+    for name in stage or [name for name in STAGES if name != "unpack"]:
         typer.echo(f"== {name}", err=True)
         STAGES[name](work, target, minutes or MINUTES.get(name, 0.0))
 
@@ -86,8 +90,20 @@ def _latents(work: Path, target: Path, minutes: float) -> None:
 
 def _dit(work: Path, target: Path, minutes: float) -> None:
     tokenizer = exporting.load_tokenizer(work)
-    files = made(work / "bank", work / "latents")
+    files = [file for file in made(work / "bank", work / "latents") if not file.known]
     _train(TransformerStage(files, exporting.load_clip(work, tokenizer), tokenizer), work, minutes)
+
+
+def _world(work: Path, target: Path, minutes: float) -> None:
+    tokenizer = exporting.load_tokenizer(work)
+    files = [file for file in made(work / "bank", work / "latents") if file.known]
+    begin = exporting.trained_weights(work / "dit.pt", "ema")
+    stage = TransformerStage(files, exporting.load_clip(work, tokenizer), tokenizer, begin)
+    _train(stage, work, minutes)
+
+
+def _unpack(work: Path, target: Path, minutes: float) -> None:
+    unpack(target, work)
 
 
 def _export(work: Path, target: Path, minutes: float) -> None:
@@ -102,7 +118,9 @@ STAGES: dict[str, Callable[[Path, Path, float], None]] = {
     "judge": _judge,
     "latents": _latents,
     "dit": _dit,
+    "world": _world,
     "export": _export,
+    "unpack": _unpack,
 }
 
 

@@ -21,6 +21,7 @@ from finetune.micro.bank import Entry, entries
 from finetune.micro.captions import WORDS, caption, mirrored
 from finetune.micro.scenes.description import SIDES, SKIES, TERRAINS, TIMES, Scene, random_scene
 from finetune.micro.training import set_learning_rate
+from finetune.native_dtype import quickest_autocast
 
 WIDTH, LAYERS, HEADS, PROJECTION = 128, 4, 4, 128
 MAX_TOKENS = 48
@@ -157,7 +158,7 @@ class ClipStage:
         tokens = self.tokenizer(
             said, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
         )
-        with torch.autocast("cpu", torch.bfloat16):
+        with quickest_autocast(torch.device("cpu")):
             out = self.clip(input_ids=tokens.input_ids, pixel_values=normalise(pixels))
         image, text = out.image_embeds.float(), out.text_embeds.float()
         logits = image @ text.T * self.clip.logit_scale.exp()

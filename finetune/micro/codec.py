@@ -27,7 +27,7 @@ from finetune.micro.bank import Entry
 # Components kept after 4 x 4, 8 x 8 and 16 x 16 pixels; after 2 x 2 all twelve are.
 KEPT = (28, 44, 16)
 PIN = 50.0
-LOG_VARIANCE = -8.0  # of the posterior: as good as none
+LOG_VARIANCE = -8.0  # of the posterior of a white component: as good as none
 _CROP_PX, _CROPS = 512, 3
 
 

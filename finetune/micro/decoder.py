@@ -91,7 +91,7 @@ def freeze(parameter: nn.Parameter, where: Any) -> None:
     """No gradient for part of a parameter."""
     kept = torch.ones_like(parameter)
     kept[where] = 0
-    parameter.register_hook(kept.mul)
+    parameter.register_hook(lambda gradient: gradient * kept.to(gradient.device))
 
 
 def _fit(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

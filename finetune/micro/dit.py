@@ -1,66 +1,49 @@
 """Stage `dit`: Micro-4K's transformer, a small stock `SD3Transformer2DModel`, by flow matching at 512 to 4096 px.
 
-Composition is learnt where tokens are few (64 and 256 a picture), then carried to 1,024 and 4,096 tokens; windows cut
-from the largest latents, at their true positions and low noise, teach its fine detail at a twentieth of the cost.
-Not here: captions, latents, the pipeline folder (`export`).
+First it learns from scenes of every kind, then (stage `world`) the few places that it is to draw well. Not here: what
+it is fed (`diets`), first weights (`copying`), captions, latents, the pipeline folder (`export`).
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPModel, CLIPTokenizer
 
 from finetune.families.sd3 import BLANK_TOKENS
-from finetune.micro.captions import caption
+from finetune.micro.captions import caption, exact_caption
 from finetune.micro.clip import MAX_TOKENS
+from finetune.micro.copying import begin_by_copying, cosine_coefficients
+from finetune.micro.diets import COARSE_UNTIL, DIETS, LIFT_CHANNELS, WORLD_DIETS, Diet, lifted
 from finetune.micro.latents import LatentFile
-from finetune.micro.training import set_learning_rate
+from finetune.micro.neighbours import look_at_neighbours
+from finetune.micro.training import set_learning_rate, training_device
+from finetune.native_dtype import quickest_autocast
 
-PATCH, GRID, TEXT_WIDTH = 4, 64, 256
-PEAK_LEARNING_RATE = 8.0e-4
-EMA_DECAY = (
-    0.98,
-    0.998,
-)  # at the beginning and at the end of the budget: an average must not outlive the learning
+PATCH, GRID, WIDTH, TEXT_WIDTH = 4, 64, 384, 256
+PEAK_LEARNING_RATE, WORLD_LEARNING_RATE = 6.0e-4, 4.0e-4
+EMA_DECAY = (0.99, 0.9985)  # from beginning to end of the budget: an average must not outlive the learning
 EMPTY_CAPTION = 0.10  # share of captions dropped, for classifier-free guidance
-# The scheduler's dynamic shift: mu from (256 tokens) to (4096 tokens); training noise follows the same rule.
-BASE_TOKENS, MAX_TOKENS_IMAGE, BASE_SHIFT, MAX_SHIFT = 256, 4096, math.log(2.0), math.log(6.0)
+# How much training leans to noise, as mu from 256 tokens to 4096 tokens.
+# A smooth scene shows through white noise until the noise is nearly all there is, the more so the larger it is.
+BASE_TOKENS, MAX_TOKENS_IMAGE, BASE_SHIFT, MAX_SHIFT = 256, 4096, math.log(4.0), math.log(12.0)
+WORLD_BASE_SHIFT = math.log(6.0)  # which of few places it is, is settled in the thickest noise
+EVEN_SHARE = 0.5  # of training noise levels drawn evenly: shapes inside a token and fine grain live below 0.4
+# The first two components hold 98 % of a picture's energy.
+CHANNEL_WEIGHTS = (4.0, 2.0, *(0.7,) * 14)
 # With no T5 the pipeline appends blank tokens: few in our calls, 256 in a stock call. Both are trained.
 BLANK_TOKENS_STOCK, STOCK_SHARE = 256, 0.06
-WINDOW_SIGMA = 0.75  # above this much noise a window cannot know what the whole shows
-
-
-@dataclass(frozen=True, slots=True)
-class Diet:
-    """What a share of the steps is fed: pictures of these short sides, whole or in windows of 1,024 px."""
-
-    short_side_px: tuple[int, ...]
-    batch: int
-    early: float  # weight before COARSE_UNTIL of the budget
-    late: float
-    window: bool = False
-
-
-COARSE_UNTIL = 0.80
-SHORT_TOKENS = 128
-DIETS = (
-    Diet((512,), 16, 0.65, 0.12),
-    Diet((768, 1024), 6, 0.35, 0.46),
-    Diet((2048,), 2, 0.0, 0.16),
-    Diet((4096,), 1, 0.0, 0.08),
-    Diet((2048, 4096), 6, 0.0, 0.18, window=True),
-)
+WINDOW_SIGMA = 0.5  # above this much noise a window cannot know what the whole shows
+LIFT_SIGMA = 0.75  # from here on noise hides what a lifted picture lacks
+SHORT_TOKENS = 320
 
 
 def new_transformer() -> SD3Transformer2DModel:
@@ -68,11 +51,11 @@ def new_transformer() -> SD3Transformer2DModel:
         sample_size=GRID * PATCH,
         patch_size=PATCH,
         in_channels=16,
-        num_layers=6,
+        num_layers=4,
         attention_head_dim=64,
-        num_attention_heads=5,
+        num_attention_heads=WIDTH // 64,
         joint_attention_dim=TEXT_WIDTH,
-        caption_projection_dim=320,
+        caption_projection_dim=WIDTH,
         pooled_projection_dim=TEXT_WIDTH,
         out_channels=16,
         pos_embed_max_size=GRID,
@@ -80,57 +63,89 @@ def new_transformer() -> SD3Transformer2DModel:
     )
 
 
-def shift_of(num_tokens: int) -> float:
+def shift_of(num_tokens: int, base_shift: float = BASE_SHIFT) -> float:
     """How much the noise levels lean to high noise for a picture of so many tokens."""
-    slope = (MAX_SHIFT - BASE_SHIFT) / (MAX_TOKENS_IMAGE - BASE_TOKENS)
-    return math.exp(BASE_SHIFT + slope * (num_tokens - BASE_TOKENS))
+    slope = (MAX_SHIFT - base_shift) / (MAX_TOKENS_IMAGE - BASE_TOKENS)
+    return math.exp(base_shift + slope * (num_tokens - BASE_TOKENS))
 
 
 class TransformerStage:
-    name = "dit"
+    """Trains the transformer on `files` from weights that copy, or from those given.
 
-    def __init__(self, files: list[LatentFile], clip: CLIPModel, tokenizer: CLIPTokenizer) -> None:
+    With `begin`, the stage is called `world`: less to unlearn, so a lower rate, and diets of its own.
+    """
+
+    def __init__(
+        self,
+        files: list[LatentFile],
+        clip: CLIPModel,
+        tokenizer: CLIPTokenizer,
+        begin: Mapping[str, Tensor] | None = None,
+    ) -> None:
         torch.manual_seed(0)
+        self.name, self.peak, self.base_shift, self.diets = "dit", PEAK_LEARNING_RATE, BASE_SHIFT, DIETS
         self.model, self.ema = new_transformer(), new_transformer()
+        if begin is None:
+            begin_by_copying(self.model, token_variances(files))
+            look_at_neighbours(self.model)
+        else:
+            self.name, self.peak, self.diets = "world", WORLD_LEARNING_RATE, WORLD_DIETS
+            self.base_shift = WORLD_BASE_SHIFT
+            self.model.load_state_dict(begin)
         self.ema.load_state_dict(self.model.state_dict())
         self.ema.requires_grad_(False)
+        self.device = training_device()
         self.modules: dict[str, nn.Module] = {"model": self.model, "ema": self.ema}
+        for module in (*self.modules.values(), clip):
+            module.to(self.device)
         self.optimizers = {
             "model": torch.optim.AdamW(
-                self.model.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.97), weight_decay=0.01
+                self.model.parameters(), self.peak, betas=(0.9, 0.97), weight_decay=0.01, fused=True
             )
         }
         self.clip, self.tokenizer = clip.eval(), tokenizer
         self.files = {
-            diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px] for diet in DIETS
+            diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px]
+            for diet in self.diets
         }
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
-        set_learning_rate(self.optimizers["model"], PEAK_LEARNING_RATE, progress)
+        set_learning_rate(self.optimizers["model"], self.peak, progress)
         rng = random.Random(int(torch.randint(2**31, (1,), generator=generator)))
-        weights = [diet.early if progress < COARSE_UNTIL else diet.late for diet in DIETS]
-        weights = [w if self.files[diet] else 0.0 for w, diet in zip(weights, DIETS, strict=True)]
-        diet = rng.choices(DIETS, weights)[0]
+        shares = [diet.early if progress < COARSE_UNTIL else diet.late for diet in self.diets]
+        shares = [w if self.files[diet] else 0.0 for w, diet in zip(shares, self.diets, strict=True)]
+        diet = rng.choices(self.diets, shares)[0]
         latents, files, corner = self._latents(diet, rng)
         blanks = BLANK_TOKENS_STOCK if rng.random() < STOCK_SHARE else BLANK_TOKENS
-        words = ["" if rng.random() < EMPTY_CAPTION else caption(file.scene, rng) for file in files]
+        say = exact_caption if files[0].known else caption
+        words = ["" if rng.random() < EMPTY_CAPTION else say(file.scene, rng) for file in files]
         tokens, pooled = embed(self.clip, self.tokenizer, words, blanks)
-        whole_tokens = files[0].width_px * files[0].height_px // (16 * PATCH) ** 2
-        sigma = self._sigmas(len(files), whole_tokens, diet.window, generator)
-        noise = torch.randn(latents.shape, generator=generator)
+        whole_tokens = files[0].width_px * files[0].height_px * diet.lift**2 // (16 * PATCH) ** 2
+        sigma = self._sigmas(len(files), whole_tokens, diet, generator)
+        noise = torch.randn(latents.shape, generator=generator)  # on the CPU: the same on every device
+        latents, sigma, noise = (tensor.to(self.device) for tensor in (latents, sigma, noise))
         noisy = (1 - sigma) * latents + sigma * noise
-        # Over short sequences the fused bfloat16 attention is four times slower backward than products.
-        backend = SDPBackend.MATH if whole_tokens <= SHORT_TOKENS else SDPBackend.FLASH_ATTENTION
-        with torch.autocast("cpu", torch.bfloat16), placed(self.model, corner), sdpa_kernel(backend):
+        with quickest_autocast(self.device), placed(self.model, corner), self._attention(whole_tokens):
             velocity = self.model(noisy, tokens, pooled, sigma.flatten() * 1000, return_dict=False)[0]
-            loss = F.mse_loss(velocity.float(), noise - latents)
+            error = (velocity.float() - (noise - latents)).square().mean((0, 2, 3))
+            weights = torch.tensor(CHANNEL_WEIGHTS, device=self.device)
+            if diet.lift > 1:
+                weights[LIFT_CHANNELS:] = 0
+            loss = (error * weights).mean()
             self.optimizers["model"].zero_grad()
             loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizers["model"].step()
         self._follow(progress)
-        size = f"{'w' if diet.window else ''}{diet.short_side_px[-1]}"
-        return {"loss": loss.item(), f"sum_{size}": loss.item(), f"num_{size}": 1.0}
+        size = f"{'w' if diet.window else ''}{diet.short_side_px[-1]}{'l' * (diet.lift // 2)}"
+        main = error[0].item()  # luminance: what composition is made of
+        return {"loss": loss.item(), f"sum_{size}": main, f"num_{size}": 1.0}
+
+    def _attention(self, num_tokens: int) -> AbstractContextManager[object]:
+        """On a CPU the fused bfloat16 attention is four times slower backward than products, over short sequences."""
+        if self.device.type != "cpu":
+            return nullcontext()
+        return sdpa_kernel(SDPBackend.MATH if num_tokens <= SHORT_TOKENS else SDPBackend.FLASH_ATTENTION)
 
     def _latents(
         self, diet: Diet, rng: random.Random
@@ -145,23 +160,38 @@ class TransformerStage:
             top, left = rng.randrange(rows - 15), rng.randrange(columns - 15)
             corner = (top + (GRID - rows) // 2, left + (GRID - columns) // 2)
             cut = (slice(top * PATCH, top * PATCH + 64), slice(left * PATCH, left * PATCH + 64))
-        stacked = np.stack([file.load()[(slice(None), *cut)] for file in files]).astype(np.float32)
-        return torch.from_numpy(stacked), files, corner
+        latents = torch.stack([loaded(file, cut) for file in files])
+        return lifted(latents, diet.lift) if diet.lift > 1 else latents, files, corner
 
-    def _sigmas(self, count: int, num_tokens: int, window: bool, generator: torch.Generator) -> Tensor:
-        """Logit-normal, shifted as inference is, spread evenly over the batch; (N, 1, 1, 1)."""
+    def _sigmas(self, count: int, num_tokens: int, diet: Diet, generator: torch.Generator) -> Tensor:
+        """Logit-normal and shifted as inference is, or even; spread over the batch; (N, 1, 1, 1)."""
         u = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-        u = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
-        shift = shift_of(num_tokens)
-        sigma = shift * u / (1 + (shift - 1) * u)
-        if window:
-            sigma = sigma * WINDOW_SIGMA
+        normal = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
+        shift = shift_of(num_tokens, self.base_shift)
+        shifted = shift * normal / (1 + (shift - 1) * normal)
+        even = torch.rand(count, generator=generator) < EVEN_SHARE
+        sigma = torch.where(even, u.flip(0), shifted)
+        if diet.window:
+            sigma = WINDOW_SIGMA * u
+        if diet.lift > 1:
+            sigma = LIFT_SIGMA + (1 - LIFT_SIGMA) * u
         return sigma.view(-1, 1, 1, 1)
 
     @torch.no_grad()
     def _follow(self, progress: float) -> None:
         decay = EMA_DECAY[0] + (EMA_DECAY[1] - EMA_DECAY[0]) * progress
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
+
+
+def loaded(file: LatentFile, cut: tuple[slice, slice] = (slice(None), slice(None))) -> Tensor:
+    """A file's latents, or a part of them: (16, h, w) float32."""
+    return torch.from_numpy(file.load()[(slice(None), *cut)].astype(np.float32))
+
+
+def token_variances(files: list[LatentFile], count: int = 120) -> Tensor:
+    """Mean square of each cosine coefficient of a token: (channels, PATCH * PATCH)."""
+    chosen = random.Random(0).sample(files, min(count, len(files)))
+    return torch.stack([cosine_coefficients(loaded(f), PATCH).square().mean(0) for f in chosen]).mean(0)
 
 
 @torch.no_grad()
@@ -172,7 +202,7 @@ def embed(clip: CLIPModel, tokenizer: CLIPTokenizer, words: list[str], blanks: i
     """
     ids = tokenizer(
         words, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-    ).input_ids
+    ).input_ids.to(clip.device)
     out = clip.text_model(input_ids=ids, output_hidden_states=True)
     hidden = out.hidden_states[-2]
     pooled = clip.text_projection(out.pooler_output)

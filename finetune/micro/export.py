@@ -6,6 +6,7 @@ puts zeros where a T5 is left out; stock `from_pretrained` insists on a componen
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    CLIPImageProcessor,
     CLIPModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
@@ -23,15 +26,8 @@ from transformers import (
     T5TokenizerFast,
 )
 
-from finetune.micro.clip import MAX_TOKENS, new_clip
-from finetune.micro.dit import (
-    BASE_SHIFT,
-    BASE_TOKENS,
-    MAX_SHIFT,
-    MAX_TOKENS_IMAGE,
-    TEXT_WIDTH,
-    new_transformer,
-)
+from finetune.micro.clip import IMAGE_PX, MAX_TOKENS, MEAN, STD, new_clip
+from finetune.micro.dit import BASE_TOKENS, MAX_TOKENS_IMAGE, TEXT_WIDTH, new_transformer
 from finetune.micro.vae import new_autoencoder
 
 
@@ -57,6 +53,25 @@ def export(work: Path, target: Path) -> None:
     pipeline.save_pretrained(target, safe_serialization=True)
     clip.half().save_pretrained(target.with_name(f"{target.name}-clip"), safe_serialization=True)
     tokenizer.save_pretrained(target.with_name(f"{target.name}-clip"))
+    image_processor().save_pretrained(target.with_name(f"{target.name}-clip"))
+
+
+def image_processor() -> CLIPImageProcessor:
+    """Nearest to what the image tower was trained on: the whole picture, averaged down."""
+    return CLIPImageProcessor(
+        size={"height": IMAGE_PX, "width": IMAGE_PX},
+        do_center_crop=False,
+        resample=Image.Resampling.BILINEAR,  # antialiased; the area average it was trained on is not offered
+        image_mean=list(MEAN),
+        image_std=list(STD),
+    )
+
+
+BASE_SHIFT, MAX_SHIFT = math.log(3.0), math.log(12.0)
+"""mu at 256 and at 4,096 tokens."""
+
+SHIFT_TERMINAL = 0.1
+"""The last of the noise levels that a render stops at: few steps must reach down to fine grain."""
 
 
 def new_scheduler() -> FlowMatchEulerDiscreteScheduler:
@@ -66,22 +81,24 @@ def new_scheduler() -> FlowMatchEulerDiscreteScheduler:
         max_image_seq_len=MAX_TOKENS_IMAGE,
         base_shift=BASE_SHIFT,
         max_shift=MAX_SHIFT,
+        shift_terminal=SHIFT_TERMINAL,
     )
 
 
 def load_autoencoder(work: Path) -> AutoencoderKL:
-    """The trained VAE in stock layout, `stride: 2` in the config; its encoder has stride 2, its latents are white."""
+    """The trained VAE in stock layout, `stride: 2` in the config; its encoder has stride 2."""
     vae = new_autoencoder()
-    vae.load_state_dict(_weights(work / "vae.pt", "vae"))
+    vae.load_state_dict(trained_weights(work / "vae.pt", "vae"))
     vae.encoder.conv_in.stride = (2, 2)
     vae.register_to_config(stride=2, scaling_factor=1.0, shift_factor=0.0)
     return vae.eval()
 
 
 def load_transformer(work: Path) -> SD3Transformer2DModel:
-    """The averaged (EMA) weights."""
+    """The averaged (EMA) weights of the last stage that there are any of."""
     model = new_transformer()
-    model.load_state_dict(_weights(work / "dit.pt", "ema"))
+    checkpoint = work / ("world.pt" if (work / "world.pt").exists() else "dit.pt")
+    model.load_state_dict(trained_weights(checkpoint, "ema"))
     return model.eval()
 
 
@@ -91,7 +108,7 @@ def load_tokenizer(work: Path) -> CLIPTokenizer:
 
 def load_clip(work: Path, tokenizer: CLIPTokenizer) -> CLIPModel:
     clip = new_clip(tokenizer)
-    clip.load_state_dict(_weights(work / "clip.pt", "clip"))
+    clip.load_state_dict(trained_weights(work / "clip.pt", "clip"))
     return clip.eval()
 
 
@@ -131,7 +148,7 @@ def letter_tokenizer() -> T5TokenizerFast:
         return T5TokenizerFast.from_pretrained(folder, extra_ids=0, model_max_length=512)
 
 
-def _weights(checkpoint: Path, module: str) -> dict[str, torch.Tensor]:
+def trained_weights(checkpoint: Path, module: str) -> dict[str, torch.Tensor]:
     if not checkpoint.exists():
         raise ValueError(f"{checkpoint} is missing; run its stage first: python -m finetune.micro")
     weights: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=True)["modules"][module]

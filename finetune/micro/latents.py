@@ -28,6 +28,8 @@ class LatentFile:
     scene: Scene
     width_px: int
     height_px: int
+    known: bool = False
+    """Whether it shows one of the places of the small world."""
 
     def load(self) -> NDArray[np.float16]:
         return np.load(self.path, mmap_mode="r")
@@ -36,15 +38,17 @@ class LatentFile:
 def wanted(bank: Path, folder: Path) -> list[tuple[Entry, bool, int, LatentFile]]:
     """(picture, mirrored?, shrink factor, file) for all that should exist."""
     listed = []
-    for entry in entries(bank):
+    for entry in entries(bank, known=True):
         if entry.group.width_px < 512:
             continue
-        for flip in (False, True):
-            for shrink in (1, 2) if entry.group.name == "1024x1024" else (1,):
+        known = entry.group.known
+        for flip in (False,) if known else (False, True):
+            for shrink in (1, 2) if entry.group.width_px == entry.group.height_px == 1024 else (1,):
                 width, height = entry.group.width_px // shrink, entry.group.height_px // shrink
-                path = folder / f"{width}x{height}" / f"{entry.seed}{'m' if flip else ''}.npy"
+                name = f"{entry.seed}{'m' if flip else ''}.npy"
+                path = folder / f"{'known-' if known else ''}{width}x{height}" / name
                 scene = mirrored(entry.scene) if flip else entry.scene
-                listed.append((entry, flip, shrink, LatentFile(path, scene, width, height)))
+                listed.append((entry, flip, shrink, LatentFile(path, scene, width, height, known)))
     return listed
 
 

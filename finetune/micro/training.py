@@ -19,6 +19,11 @@ from torch import nn
 CHECKPOINT_EVERY_S = 120.0
 
 
+def training_device() -> torch.device:
+    """The GPU where there is one: minutes instead of hours."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class Stage(Protocol):
     """What the loop needs of a stage."""
 
@@ -51,7 +56,9 @@ def train(stage: Stage, folder: Path, *, minutes: float, report_every: int = 50)
     step, spent_s = load_checkpoint(stage, checkpoint)
     budget_s = minutes * 60
     last_saved_s, sums, count = spent_s, dict[str, float](), 0
+    threads = torch.get_num_threads()
     while spent_s < budget_s:
+        lend_cores(folder, threads)
         began = time.perf_counter()
         generator = torch.Generator().manual_seed(step * 1_000_003 + 12345)
         torch.manual_seed(step)
@@ -71,6 +78,15 @@ def train(stage: Stage, folder: Path, *, minutes: float, report_every: int = 50)
     save_checkpoint(stage, checkpoint, step, spent_s)
 
 
+def lend_cores(folder: Path, threads: int) -> None:
+    """Wait while a file `pause*` lies in the folder; train on one thread while a file `share*` does."""
+    while any(folder.glob("pause*")):
+        time.sleep(0.2)
+    wanted = 1 if any(folder.glob("share*")) else threads
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+
+
 def save_checkpoint(stage: Stage, path: Path, step: int, spent_s: float) -> None:
     state = {
         "step": step,
@@ -84,14 +100,17 @@ def save_checkpoint(stage: Stage, path: Path, step: int, spent_s: float) -> None
 
 
 def load_checkpoint(stage: Stage, path: Path) -> tuple[int, float]:
-    """Restore a stage; (0, 0.0) where there is nothing to restore."""
+    """Restore a stage; (0, 0.0) where there is nothing to restore. What an unpacked checkpoint lacks begins anew."""
     if not path.exists():
         return 0, 0.0
-    state: dict[str, Any] = torch.load(path, weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    unpacked = state["step"] == 0
     for name, module in stage.modules.items():
-        module.load_state_dict(state["modules"][name])
-    for name, optimizer in stage.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
+        if not unpacked or name in state["modules"]:
+            module.load_state_dict(state["modules"][name])
+    if not unpacked:
+        for name, optimizer in stage.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
     return state["step"], state["spent_s"]
 
 

@@ -56,6 +56,74 @@ def random_scene(seed: int, **fixed: object) -> Scene:
     return Scene(**{**drawn, **fixed})  # type: ignore[arg-type]
 
 
+class Place(NamedTuple):
+    """Land that stays the same in every light: what it is called, its seed, and what lies on it."""
+
+    names: tuple[str, ...]
+    seed: int
+    snow: bool = False
+    lake: bool = False
+    autumn: bool = False
+
+
+PLACES: dict[Terrain, tuple[Place, ...]] = {
+    "mountains": (
+        Place(("mountains", "alpine mountains"), 7001, snow=True, lake=True),
+        Place(("mountains", "a mountain range"), 7004, lake=True),
+        Place(("mountains", "rocky mountains"), 7006),
+        Place(("high peaks",), 7007, snow=True, lake=True),
+        Place(("rugged peaks",), 7013, lake=True),
+        Place(("mountains", "high peaks"), 7017, snow=True),
+    ),
+    "dunes": (
+        Place(("desert dunes",), 7100),
+        Place(("sand dunes",), 7101),
+        Place(("a sandy desert",), 7107),
+        Place(("rolling dunes",), 7112),
+        Place(("dunes",), 7116),
+        Place(("a desert",), 7122),
+    ),
+    "forest": (
+        Place(("a forest", "forest"), 7201, lake=True, autumn=True),
+        Place(("a forest", "forest", "trees"), 7204, lake=True),
+        Place(("a forest", "forest", "dense woods"), 7206, snow=True),
+        Place(("woodland",), 7207, lake=True),
+        Place(("a forest", "forest", "dense woods"), 7213),
+        Place(("a forest", "forest", "a deep forest"), 7215, autumn=True),
+    ),
+    "sea": (
+        Place(("ocean waves",), 7301),
+        Place(("a seascape",), 7302),
+        Place(("an ocean",), 7304),
+        Place(("the ocean",), 7306),
+        Place(("the sea", "sea"), 7312),
+        Place(("open water",), 7313),
+    ),
+}
+"""The small world that Micro-4K's transformer learns last: land worth knowing, chosen by eye. Names and what lies there
+tell every place from every other, so that words alone decide a composition."""
+
+
+def known_scene(number: int) -> Scene:
+    """A scene at one of the `PLACES`. 288 consecutive numbers show every place at every hour under every sky, each
+    with the sun at one side; the next 288 move it on."""
+    number, place = divmod(number, 6)
+    number, terrain = divmod(number, len(TERRAINS))
+    number, time = divmod(number, len(TIMES))
+    turn, sky = divmod(number, len(SKIES))
+    land = PLACES[TERRAINS[terrain]][place]
+    return Scene(
+        terrain=TERRAINS[terrain],
+        time=TIMES[time],
+        sky=SKIES[sky],
+        side=SIDES[(place + terrain + time + sky + turn) % len(SIDES)],
+        snow=land.snow,
+        lake=land.lake,
+        autumn=land.autumn,
+        seed=land.seed,
+    )
+
+
 class SceneNumbers(NamedTuple):
     """A scene as the compiled renderer reads it. Lengths are in world units, screen in units of the short side."""
 
@@ -111,22 +179,29 @@ _LIGHTS: dict[str, _Light] = {
 
 
 def numbers(scene: Scene) -> SceneNumbers:
-    """Place everything: the same scene always gives the same numbers."""
+    """Place everything: the same scene always gives the same numbers.
+
+    Land and colours follow from the seed alone, so that a place stays the same in every light and season.
+    """
     rng = random.Random(scene.seed * 7919 + 17)
     jitter = rng.uniform
     light = _LIGHTS[scene.time]
     across = {"left": -1.0, "centre": 0.0, "right": 1.0}[scene.side]
-    sun_x = across * jitter(0.20, 0.36) + (jitter(-0.05, 0.05) if scene.side == "centre" else 0.0)
+    aside, middle = jitter(0.24, 0.32), jitter(-0.04, 0.04)
+    sun_x = across * aside if across else middle
     horizon = {"mountains": jitter(0.08, 0.18), "dunes": jitter(0.0, 0.1), "forest": jitter(0.0, 0.1)}.get(
         scene.terrain, jitter(-0.02, 0.12)
     )
     elevation = light.elevation * jitter(0.85, 1.15) + (0.14 if scene.terrain == "mountains" else 0.03)
     sun_y = max(-0.40, horizon - elevation)
+    centre_lean = rng.choice((-0.8, 0.8))
+    much_snow, is_broadleaf = jitter(0.75, 1.0), rng.random() < 0.35
     slant = light.slant
-    lean = across if across else rng.choice((-0.8, 0.8))
+    lean = across or centre_lean
     length = (lean**2 + slant**2 + 0.45**2) ** 0.5
     night = scene.time == "night"
     autumn_leaf = rng.choice([(0.27, 0.085, 0.018), (0.30, 0.15, 0.022), (0.22, 0.05, 0.022)])
+    green_leaf = rng.choice([(0.034, 0.062, 0.026), (0.050, 0.075, 0.022)])
     return SceneNumbers(
         terrain=TERRAINS.index(scene.terrain),
         seed=scene.seed % 1_000_003 * 64,
@@ -140,8 +215,8 @@ def numbers(scene: Scene) -> SceneNumbers:
             scene.terrain, 0.0
         ),
         tree_height=0.26 if scene.terrain == "forest" else 0.15,
-        broadleaf=scene.autumn or (scene.terrain == "forest" and not scene.snow and rng.random() < 0.35),
-        snow=jitter(0.75, 1.0) if scene.snow else 0.0,
+        broadleaf=scene.autumn or (scene.terrain == "forest" and not scene.snow and is_broadleaf),
+        snow=much_snow if scene.snow else 0.0,
         sun_x=sun_x,
         sun_y=sun_y,
         light=(lean / length, slant / length, -0.45 / length),
@@ -153,6 +228,6 @@ def numbers(scene: Scene) -> SceneNumbers:
         ambient=light.ambient,
         grass=rng.choice([(0.085, 0.115, 0.034), (0.12, 0.12, 0.045), (0.07, 0.10, 0.038)]),
         rock=rng.choice([(0.20, 0.18, 0.17), (0.24, 0.19, 0.15), (0.17, 0.18, 0.20)]),
-        leaf=autumn_leaf if scene.autumn else rng.choice([(0.034, 0.062, 0.026), (0.050, 0.075, 0.022)]),
+        leaf=autumn_leaf if scene.autumn else green_leaf,
         exposure=1.1 if not night else 2.0,
     )

@@ -1,0 +1,272 @@
+"""The folder of one training run: what is told to it, what it reports, and what may be asked of it. No torch.
+
+    config.json   settings, written before step 1      steps.jsonl  a line a step, and marks of restarts
+    status.json   where it stands, with a heartbeat    log.txt      what was said
+    validation.jsonl, samples/, checkpoints/, adapter/ or transformer/
+    STOP, SAVE, SAMPLE   empty files: requests, taken away when granted
+
+Not here: what is in a checkpoint (`finetune.checkpointing`), training (`finetune.train`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from finetune.config import FinetuneConfig
+from finetune.config_files import from_values, to_values
+
+VERSION = 1
+FRESH_S = 20.0
+"""A heartbeat comes every 2 s, whatever a step takes."""
+
+Request = Literal["STOP", "SAVE", "SAMPLE"]
+State = Literal["new", "running", "stalled", "interrupted", "stopped", "done", "failed"]
+"""stalled: the process lives and is silent. interrupted: it died. stopped: as asked, and saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the training process says of itself."""
+
+    state: State
+    step: int = 0
+    num_steps: int = 0
+    stage: str = ""
+    """What it is doing: "opening the model", "training", "validating", ..."""
+
+    message: str = ""
+    """One sentence for a run that ended."""
+
+    checkpoint_step: int = 0
+    """The step of the newest whole checkpoint, 0 without one."""
+
+    pid: int = 0
+    pid_created_at: float = 0.0
+    host: str = ""
+    started_at: float = 0.0
+    heartbeat_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths and files of one run. `create_run` makes one."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    def config(self) -> FinetuneConfig:
+        """Raises ValueError for no run, an unreadable one, and one of a newer version."""
+        try:
+            content = json.loads(self.config_file.read_text(encoding="utf-8"))
+            version, values = int(content["version"]), content["config"]
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"{self.path} is no run: it has no config.json; give the folder of a run"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.config_file} cannot be read ({error}); restore it, or make a new run"
+            ) from error
+        if version > VERSION:
+            raise ValueError(
+                f"{self.path} is a run of version {version}, and this studio knows up to {VERSION}; update the studio"
+            )
+        return from_values(values, source=str(self.config_file))
+
+    def state(self, *, now: float | None = None) -> Status:
+        """Where it truly stands: what it said last, judged by whether its process lives and its heart beats."""
+        said = self.said()
+        if said is None:
+            return Status("new")
+        if said.state != "running":
+            return said
+        age = (time.time() if now is None else now) - said.heartbeat_at
+        here = said.host == socket.gethostname()
+        if here and not _lives(said.pid, said.pid_created_at):
+            resume = f"resume it, it goes on from step {said.checkpoint_step}"
+            return _restated(
+                said, "interrupted", f"its process ended without a word at step {said.step}; {resume}"
+            )
+        if age > FRESH_S:
+            where = f"process {said.pid}" if here else f"process {said.pid} on {said.host}"
+            return _restated(said, "stalled", f"{where} has not been heard of for {age:.0f} s")
+        return said
+
+    def said(self) -> Status | None:
+        """status.json as it lies there. Raises ValueError where it cannot be read."""
+        try:
+            content = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+            known = Status.__dataclass_fields__
+            return Status(**{name: value for name, value in content.items() if name in known})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.path}/status.json cannot be read ({error}); delete it and resume"
+            ) from error
+
+    def say(self, status: Status) -> None:
+        """Replace status.json at one stroke; the process and the time are filled in."""
+        me = psutil.Process()
+        content = asdict(status) | {
+            "pid": me.pid,
+            "pid_created_at": me.create_time(),
+            "host": socket.gethostname(),
+            "heartbeat_at": time.time(),
+        }
+        write_whole(self.path / "status.json", json.dumps(content))
+
+    def append(self, file_name: str, row: dict[str, Any]) -> None:
+        """One line, handed to the disk before this returns."""
+        with (self.path / file_name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rows(self, file_name: str = "steps.jsonl") -> list[dict[str, Any]]:
+        """Lines that count: of steps that a restart did again the later ones; marks of restarts stay, as
+        {"restart": step, ...}. A last line cut short by a crash is left out."""
+        try:
+            lines = (self.path / file_name).read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        kept: list[dict[str, Any]] = []
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:  # cut short; whoever wrote on began a new line
+                continue
+            if isinstance(row, dict) and "restart" in row:
+                kept = [each for each in kept if each.get("step", each.get("restart", 0)) <= row["restart"]]
+            if isinstance(row, dict):
+                kept.append(row)
+        return kept
+
+    def mark_restart(self, step: int) -> None:
+        """Before a run goes on after `step`: rows of later steps no longer count. Samples are the same again."""
+        for file_name in ("steps.jsonl", "validation.jsonl", "samples.jsonl"):
+            path = self.path / file_name
+            if not path.exists():
+                continue
+            _end_line(path)
+            if file_name != "samples.jsonl":
+                self.append(file_name, {"restart": step, "time": time.time()})
+
+    def ask(self, request: Request) -> None:
+        """Leave a request; the run sees it after the step it is in."""
+        (self.path / request).touch()
+
+    def asked(self, request: Request) -> bool:
+        return (self.path / request).exists()
+
+    def granted(self, request: Request) -> None:
+        (self.path / request).unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of it when the process dies, however.
+
+        Raises ValueError where another process holds it.
+        """
+        with (self.path / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"{self.name} is being trained by another process; stop that one first"
+                ) from error
+            yield
+
+
+def create_run(runs: Path, config: FinetuneConfig) -> RunFolder:
+    """Make the folder of a new run, named after `output.name` and numbered where the name is taken."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", config.output.name)
+    runs.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 10_000):
+        path = runs / (slug if number == 1 else f"{slug}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        run = RunFolder(path)
+        write_whole(run.config_file, json.dumps({"version": VERSION, "config": to_values(config)}, indent=1))
+        return run
+    raise ValueError(f"{runs} holds 9,999 runs called {slug}; choose another output.name")
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """Runs of a folder, newest first."""
+    found = list(runs.glob("*/config.json"))
+    return [RunFolder(path.parent) for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+
+
+def state_of(folder: Path) -> Status:
+    """Where the run of a folder truly stands."""
+    return RunFolder(folder).state()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """All of the text or, where anything goes wrong, what was there before."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _end_line(path: Path) -> None:
+    """What a crash cut short must not swallow the next line."""
+    with path.open("rb+") as file:
+        if not file.seek(0, os.SEEK_END):
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+
+
+def _lives(pid: int, created_at: float) -> bool:
+    """Whether that very process runs; a number may have gone to another since."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created_at) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _restated(status: Status, state: State, message: str) -> Status:
+    return Status(**(asdict(status) | {"state": state, "message": message}))
