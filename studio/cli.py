@@ -1,32 +1,41 @@
 """The command `d4k`: serve the studio, render without it, look at models, jobs and pictures.
 
 torch is imported by `render` alone, and only once its arguments are known to be good.
-Not here: how a picture is drawn in place (`studio.render_in_place`).
+Not here: other commands (`studio.*_cli`), how a picture is drawn in place (`studio.render_in_place`).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from finetune.speed_names import ROPE_METHODS
+from studio import (
+    dataset_cli,
+    export_cli,
+    grid_cli,
+    measuring_cli,
+    models_cli,
+    probe_cli,
+    serve_cli,
+    speed_cli,
+    training_cli,
+)
+from studio.adapters import resolve_adapter
+from studio.catalogue import CATALOGUE
+from studio.command_line import Home, one_sentence, settings_of
 from studio.gallery import Gallery
 from studio.jobs import Job, JobTable
-from studio.models import CATALOGUE, check_available, check_size, find_model
+from studio.memory import RUNGS
+from studio.models import check_available, check_options, check_size, find_model
+from studio.quiet_imports import quiet_imports
 from studio.render_destination import destination
-from studio.requests import NUM_SEEDS, expand_requests, parse_size
-from studio.settings import ROOT, Settings
+from studio.requests import NUM_SEEDS, AdapterUse, expand_requests, parse_adapter, parse_size
 from studio.workspace import Workspace
-
-BAD_INPUT_EXIT_CODE = 2
 
 app = typer.Typer(
     name="d4k",
@@ -35,25 +44,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Home = Annotated[Path | None, typer.Option(help="Root folder of the studio; STUDIO_HOME sets it too.")]
-
-
-@app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 unless set.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 7860 unless set.")] = None,
-    home: Home = None,
-) -> None:
-    """Serve the studio to a browser; the same as `python app.py`."""
-    given = {"STUDIO_HOST": host, "STUDIO_PORT": port, "STUDIO_HOME": home}
-    environment = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
-    with one_sentence():
-        settings = Settings.from_environment(environment)
-        Workspace.open(settings.home)
-        _check_port_free(settings.host, settings.port)
-    # This process becomes the server. It is not imported: app.py stands above this package.
-    os.execve(sys.executable, [sys.executable, str(ROOT / "app.py")], environment)
+serve_cli.add_commands(app)
+measuring_cli.add_commands(app)
+dataset_cli.add_commands(app)
+export_cli.add_commands(app)
+grid_cli.add_commands(app)
+training_cli.add_commands(app)
+models_cli.add_commands(app)
+probe_cli.add_commands(app)
+speed_cli.add_commands(app)
 
 
 @app.command()
@@ -64,8 +63,30 @@ def render(
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels; unless set, the model's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; unless set, the model's.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt.")] = None,
+    coarse_first: Annotated[
+        float | None,
+        typer.Option(
+            help="Compose small, enlarge, draw anew from this noise level (0.3 is usual); 0 draws at full size alone; "
+            "unless set, the model's."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="0 to 4294967295; random unless set.")] = None,
     count: Annotated[int, typer.Option(help="How many pictures; with --seed they walk up from it.")] = 1,
+    lora: Annotated[
+        list[str] | None, typer.Option(help="FILE or FILE:WEIGHT of a LoRA; repeat for a stack.")
+    ] = None,
+    rope: Annotated[
+        str, typer.Option(help=f"Positions of a FLUX model beyond its size: {', '.join(ROPE_METHODS)}.")
+    ] = "none",
+    speed: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="compile, first_block_cache:0.08 or attention:NAME; repeat for more. See `d4k speed`."
+        ),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(help=f"How it is to fit: auto, or one of {', '.join(RUNGS)}.")
+    ] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="PNG file or folder to write to; the gallery unless set.")
     ] = None,
@@ -90,29 +111,25 @@ def render(
             height_px=height_px,
             num_inference_steps=entry.default_steps if steps is None else steps,
             guidance_scale=entry.default_guidance_scale if guidance is None else guidance,
+            coarse_first=entry.default_coarse_first if coarse_first is None else coarse_first,
+            adapters=[_adapter(text) for text in ([] if lora is None else lora)],
+            rope=rope,
+            speed=",".join([] if speed is None else speed),
+            memory=memory,
         )
+        check_options(entry, rope=rope, speed=requests[0].speed)
         check_size(entry, width_px, height_px)
         check_available(entry)
-        target = destination(out, count=count, gallery_home=None if out is not None else _settings(home).home)
+        target = destination(
+            out, count=count, gallery_home=None if out is not None else settings_of(home).home
+        )
 
         from studio.render_in_place import render_in_place
 
-        for picture in render_in_place(entry, requests, target, show_progress=not as_json):
+        for picture in render_in_place(
+            entry, requests, target, home=settings_of(home).home, show_progress=not as_json
+        ):
             print(json.dumps(picture.to_dict()) if as_json else picture.line(), flush=True)
-
-
-@app.command()
-def models() -> None:
-    """List the models, and what each would need to run here."""
-    for entry in CATALOGUE:
-        try:
-            check_available(entry)
-            state = "here" if entry.folder is not None else "ready to use or to download"
-        except ValueError as error:
-            state = str(error)
-        width_px, height_px = entry.default_size_px
-        typer.echo(f"{entry.id:22}{entry.family:6}{width_px}x{height_px}  {entry.licence}")
-        typer.echo(f"{'':22}{entry.title}: {state}")
 
 
 @app.command()
@@ -122,7 +139,7 @@ def jobs(
 ) -> None:
     """List running, waiting and ended jobs."""
     with one_sentence():
-        listed = JobTable(Workspace.open(_settings(home).home).database).jobs(limit=limit)
+        listed = JobTable(Workspace.open(settings_of(home).home).database).jobs(limit=limit)
     for job in listed:
         typer.echo(_job_line(job))
     if not listed:
@@ -138,7 +155,7 @@ def gallery(
 ) -> None:
     """List pictures, newest first."""
     with one_sentence():
-        shelf = Gallery(Workspace.open(_settings(home).home))
+        shelf = Gallery(Workspace.open(settings_of(home).home))
         pictures = shelf.pictures(search=search, starred_only=starred, limit=limit)
         total = shelf.count(search=search, starred_only=starred)
     for picture in pictures:
@@ -152,36 +169,16 @@ def gallery(
 
 
 def main() -> None:
+    quiet_imports()
     app()
 
 
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Bad input ends in its own sentence on stderr and exit code 2, without a traceback."""
-    try:
-        yield
-    except ValueError as error:
-        typer.echo(f"d4k: {error}", err=True)
-        raise typer.Exit(BAD_INPUT_EXIT_CODE) from error
-
-
-def _settings(home: Path | None) -> Settings:
-    given = {} if home is None else {"STUDIO_HOME": str(home)}
-    return Settings.from_environment({**os.environ, **given})
-
-
-def _check_port_free(host: str, port: int) -> None:
-    """Say it in a moment instead of after the page is built; the server still asks for itself."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # As the server itself does: without it, connections of a server just stopped hold the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ValueError(
-                f"port {port} of {host} cannot be had ({error.strerror}); stop the program that holds it, or "
-                "choose another with --port"
-            ) from error
+def _adapter(text: str) -> AdapterUse:
+    """With its whole path: pictures go to other folders than the one that the command was called in."""
+    use = parse_adapter(text)
+    return AdapterUse(
+        str(resolve_adapter(None, str(Path(use.path).expanduser().absolute())).resolve()), use.weight
+    )
 
 
 def _job_line(job: Job) -> str:

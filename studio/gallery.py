@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from studio.database import Database
 from studio.disk import MIB, require_free, whole_file
 from studio.metadata import PictureSettings, read_settings, write_png
+from studio.ownership import Viewer, everybody, mine, prepare
 from studio.picture_views import write_preview, write_thumbnail
 from studio.settings import LOCAL_MAX_MEGAPIXELS
 from studio.workspace import Workspace
@@ -61,9 +62,12 @@ class Picture:
 class Gallery:
     """The pictures of one workspace. Safe from any thread or process."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, *, viewer: Viewer = everybody) -> None:
+        """`viewer` sees its own pictures alone, see `studio.ownership`."""
+        self.workspace, self.viewer = workspace, viewer
         self._database = Database(workspace.database)
+        if viewer is not everybody:
+            prepare(self._database)
         self.unreadable: tuple[str, ...] = self._take_up_strays()
         """One sentence for each file among the masters that could not be taken up."""
 
@@ -71,7 +75,7 @@ class Gallery:
         """Keep a new picture, (H, W, 3) uint8. On a full disk, ValueError and nothing is left of it."""
         height, width = image.shape[:2]
         # A PNG of noise is a little larger than its pixels, and the two JPEGs come on top.
-        require_free(self._workspace.pictures, 2 * image.nbytes / MIB)
+        require_free(self.workspace.pictures, 2 * image.nbytes / MIB)
         created_at = time.time()
         picture_id = _new_id(created_at)
         record = {"id": picture_id, "created_at": created_at, **record}
@@ -87,7 +91,8 @@ class Gallery:
 
     def get(self, picture_id: str) -> Picture:
         """Raises ValueError if there is no such picture, or its row is broken and its file gone."""
-        row = self._database.row("SELECT * FROM pictures WHERE id = ?", (picture_id,))
+        owned, owner = mine("pictures", self.viewer)
+        row = self._database.row(f"SELECT * FROM pictures WHERE id = ? AND {owned}", (picture_id, *owner))
         picture = None if row is None else self._picture(row)
         if picture is None:
             raise ValueError(f"there is no picture {picture_id}; it was deleted, reload the page")
@@ -105,7 +110,7 @@ class Gallery:
         offset: int = 0,
     ) -> list[Picture]:
         """Newest first. Every word of `search` must occur in the prompt, in any case."""
-        where, values = _conditions(search, starred_only, trashed)
+        where, values = self._conditions(search, starred_only, trashed)
         rows = self._database.rows(
             f"SELECT * FROM pictures WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
             (*values, limit, offset),
@@ -113,13 +118,15 @@ class Gallery:
         return [picture for row in rows if (picture := self._picture(row)) is not None]
 
     def count(self, *, search: str = "", starred_only: bool = False, trashed: bool = False) -> int:
-        where, values = _conditions(search, starred_only, trashed)
+        where, values = self._conditions(search, starred_only, trashed)
         row = self._database.row(f"SELECT COUNT(*) AS number FROM pictures WHERE {where}", values)
         assert row is not None
         return int(row["number"])
 
     def star(self, picture_id: str, starred: bool) -> None:
-        if not self._database.write("UPDATE pictures SET starred = ? WHERE id = ?", (starred, picture_id)):
+        owned, owner = mine("pictures", self.viewer)
+        statement = f"UPDATE pictures SET starred = ? WHERE id = ? AND {owned}"
+        if not self._database.write(statement, (starred, picture_id, *owner)):
             raise ValueError(f"there is no picture {picture_id}; it was deleted, reload the page")
 
     def trash(self, picture_ids: Iterable[str]) -> int:
@@ -132,7 +139,8 @@ class Gallery:
 
     def empty_trash(self) -> int:
         """Delete everything in the trash for good; returns how many pictures."""
-        rows = self._database.rows("SELECT id FROM pictures WHERE trashed_at IS NOT NULL")
+        owned, owner = mine("pictures", self.viewer)
+        rows = self._database.rows(f"SELECT id FROM pictures WHERE trashed_at IS NOT NULL AND {owned}", owner)
         for row in rows:
             self._delete_files(row["id"])
             self._database.write("DELETE FROM pictures WHERE id = ?", (row["id"],))
@@ -151,7 +159,7 @@ class Gallery:
         _check_importable(path, found)
         created_at = time.time()
         picture_id = _new_id(created_at)
-        require_free(self._workspace.pictures, 3 * path.stat().st_size / MIB)
+        require_free(self.workspace.pictures, 3 * path.stat().st_size / MIB)
         with whole_file(self._master(picture_id)) as part:
             shutil.copyfile(path, part)
         settings = found.values
@@ -210,10 +218,12 @@ class Gallery:
         )
 
     def _set_trashed(self, picture_ids: Iterable[str], trashed_at: float | None, which: str) -> int:
+        owned, owner = mine("pictures", self.viewer)
         with self._database.writing() as connection:
             return sum(
                 connection.execute(
-                    f"UPDATE pictures SET trashed_at = ? WHERE id = ? AND {which}", (trashed_at, picture_id)
+                    f"UPDATE pictures SET trashed_at = ? WHERE id = ? AND {which} AND {owned}",
+                    (trashed_at, picture_id, *owner),
                 ).rowcount
                 for picture_id in picture_ids
             )
@@ -222,7 +232,7 @@ class Gallery:
         """Give a row to every master that has none: the database was lost, or a row never came to be."""
         known = {row["id"] for row in self._database.rows("SELECT id FROM pictures")}
         unreadable = []
-        for path in sorted(self._workspace.pictures.glob("*.png")):
+        for path in sorted(self.workspace.pictures.glob("*.png")):
             if path.stem not in known:
                 try:
                     found = read_settings(path)
@@ -243,14 +253,21 @@ class Gallery:
         for path in (self._thumbnail(picture_id), self._preview(picture_id), self._master(picture_id)):
             path.unlink(missing_ok=True)
 
+    def _conditions(self, search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
+        words = search.casefold().split()
+        owned, owner = mine("pictures", self.viewer)
+        parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
+        sought = ["instr(search_text, ?) > 0"] * len(words)
+        return " AND ".join([*parts, owned, *sought]), (*owner, *words)
+
     def _master(self, picture_id: str) -> Path:
-        return self._workspace.pictures / f"{picture_id}.png"
+        return self.workspace.pictures / f"{picture_id}.png"
 
     def _preview(self, picture_id: str) -> Path:
-        return self._workspace.previews / f"{picture_id}.jpg"
+        return self.workspace.previews / f"{picture_id}.jpg"
 
     def _thumbnail(self, picture_id: str) -> Path:
-        return self._workspace.thumbnails / f"{picture_id}.jpg"
+        return self.workspace.thumbnails / f"{picture_id}.jpg"
 
 
 def _new_id(created_at: float) -> str:
@@ -271,9 +288,3 @@ def _check_importable(path: Path, found: PictureSettings) -> None:
         raise ValueError(
             f"{path.name} does not say its {', '.join(missing)}; drop it on Generate to restore what it says"
         )
-
-
-def _conditions(search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
-    words = search.casefold().split()
-    parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
-    return " AND ".join([*parts, *(["instr(search_text, ?) > 0"] * len(words))]), tuple(words)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from studio.database import LOCK_TIMEOUT_S, Database
+from studio.ownership import Viewer, everybody, mine, prepare
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Kind = Literal["render", "score", "train"]
@@ -71,11 +72,22 @@ class Job:
     heartbeat_at: float | None = None
 
 
+def lost_words(job: Job, reason: str = "the worker died") -> str:
+    """Of a job whose worker is gone."""
+    return f"{reason} during {job.progress.stage or 'the start'}"
+
+
 class JobTable:
     """The queue and its history. Every method is one short transaction, safe from any thread or process."""
 
-    def __init__(self, database: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+    def __init__(
+        self, database: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S, viewer: Viewer = everybody
+    ) -> None:
+        """`viewer` sees and changes its own jobs alone, see `studio.ownership`."""
         self._database = Database(database, lock_timeout_s=lock_timeout_s)
+        self.viewer = viewer
+        if viewer is not everybody:
+            prepare(self._database)
 
     def submit(self, kind: Kind, request: Mapping[str, Any], *, label: str) -> int:
         """Put a job at the end of the queue; returns its id."""
@@ -88,10 +100,13 @@ class JobTable:
                 (kind, label, json.dumps(dict(request)), time.time()),
             )
             assert cursor.lastrowid is not None
+            if (owner := self.viewer()) is not None:
+                connection.execute("INSERT INTO owners VALUES ('jobs', ?, ?)", (str(cursor.lastrowid), owner))
             return cursor.lastrowid
 
     def get(self, job_id: int) -> Job:
-        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        owned, owner = mine("jobs", self.viewer)
+        row = self._database.row(f"SELECT * FROM jobs WHERE id = ? AND {owned}", (job_id, *owner))
         if row is None:
             raise ValueError(f"there is no job {job_id}; it was cleared away, reload the page")
         return _job(row)
@@ -99,11 +114,12 @@ class JobTable:
     def jobs(self, *, states: Sequence[State] | None = None, limit: int = 200) -> list[Job]:
         """Running ones first, then the queue in its order, then the ended ones, the last ended first."""
         wanted = tuple(get_args(State) if states is None else states)
+        owned, owner = mine("jobs", self.viewer)
         rows = self._database.rows(
-            f"SELECT * FROM jobs WHERE state IN ({', '.join('?' * len(wanted))}) "
+            f"SELECT * FROM jobs WHERE state IN ({', '.join('?' * len(wanted))}) AND {owned} "
             "ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, "
             "CASE state WHEN 'queued' THEN place END, finished_at DESC, id DESC LIMIT ?",
-            (*wanted, limit),
+            (*wanted, *owner, limit),
         )
         return [_job(row) for row in rows]
 
@@ -192,6 +208,8 @@ class JobTable:
         """Change a waiting job's place in the queue. False: it no longer waits, or is there already."""
         if direction not in get_args(Direction):
             raise ValueError(f"a job moves {', '.join(get_args(Direction))}, not {direction!r}")
+        if self.viewer() is not None:
+            raise ValueError("this queue is shared: jobs are drawn in the order they came in")
         with self._database.writing() as connection:
             queue = connection.execute("SELECT id FROM jobs WHERE state = 'queued' ORDER BY place").fetchall()
             order = [int(row["id"]) for row in queue]
@@ -208,20 +226,19 @@ class JobTable:
     def clear_finished(self) -> int:
         """Forget the jobs that ended, not their pictures; returns how many."""
         marks = ", ".join("?" * len(ENDED))
-        return self._database.write(f"DELETE FROM jobs WHERE state IN ({marks})", tuple(ENDED))
+        owned, owner = mine("jobs", self.viewer)
+        return self._database.write(
+            f"DELETE FROM jobs WHERE state IN ({marks}) AND {owned}", (*ENDED, *owner)
+        )
 
     def interrupt_lost(
-        self, is_alive: Callable[[Job], bool], *, reason: str = "the worker died"
+        self, is_alive: Callable[[Job], bool], *, explain: Callable[[Job], str] = lost_words
     ) -> list[Job]:
-        """Mark as interrupted every running job whose worker is not alive; returns them as they are now."""
+        """Mark every running job whose worker is not alive as interrupted, with why; returns them as they are now."""
         lost = [job for job in self.jobs(states=("running",)) if not is_alive(job)]
         for job in lost:
-            self._end(job.id, "interrupted", error=f"{reason} during {job.progress.stage or 'the start'}")
+            self._end(job.id, "interrupted", error=explain(job))
         return [self.get(job.id) for job in lost]
-
-    def annotate(self, job_id: int, error: str) -> None:
-        """Say more about why a job ended."""
-        self._database.write("UPDATE jobs SET error = ? WHERE id = ?", (error, job_id))
 
     def _end(
         self,
@@ -240,6 +257,8 @@ class JobTable:
         )
 
     def _cancel(self, which: str, values: tuple[Any, ...]) -> int:
+        owned, owner = mine("jobs", self.viewer)
+        which, values = f"{which} AND {owned}", (*values, *owner)
         with self._database.writing() as connection:
             waiting = connection.execute(
                 "UPDATE jobs SET state = 'cancelled', finished_at = ?, error = NULL "

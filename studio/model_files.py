@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Literal
 NUM_SAMPLES, SAMPLE_BYTES = 16, 4096  # of each weight file, for its hash
 MAX_HEADER_BYTES = 100 * 2**20  # as in the safetensors library
 
+_LIBRARIES = ("diffusers", "transformers")
 _VARIANTS = (".fp16.", ".bf16.", ".non_ema.")  # second copies of the same weights
 
 
@@ -49,6 +51,20 @@ def f16_alignment(folder: Path) -> Literal["exact", "reference"]:
     return "reference" if declared == "reference" else "exact"
 
 
+def foreign_code(folder: Path) -> list[str]:
+    """Components that `model_index.json` takes from code of the model's own, such as "scheduler (my_code)".
+
+    Not the VAE: whatever class it names, diffusers' own is used.
+    """
+    index = read_json(folder / "model_index.json")
+    return [
+        f"{name} ({entry[0]})"
+        for name, entry in index.items()
+        if not name.startswith("_") and name != "vae" and isinstance(entry, list) and len(entry) == 2
+        if entry[0] not in (None, *_LIBRARIES)
+    ]
+
+
 def missing_files(folder: Path) -> list[str]:
     """Paths under `folder` that its `model_index.json` calls for and that are absent or cut off."""
     index = read_json(folder / "model_index.json")
@@ -70,6 +86,41 @@ def _hash_of(files: tuple[tuple[str, int, int], ...]) -> str:
                 file.seek(max(0, (size - SAMPLE_BYTES) * sample // (NUM_SAMPLES - 1)))
                 digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()[:16]
+
+
+def tensor_sizes(folder: Path) -> int:
+    """How many numbers the safetensors files of a model's part hold, by their headers; second copies not counted."""
+    total = 0
+    for path in sorted(folder.glob("*.safetensors")):
+        if any(mark in path.name for mark in _VARIANTS):
+            continue
+        with path.open("rb") as file:
+            header = _header_bytes(file.read(8), file.read, path.stat().st_size)
+        if not header:
+            raise ValueError(f"{path} is not a whole safetensors file; download the model again")
+        tensors = json.loads(header)
+        total += sum(math.prod(t["shape"]) for name, t in tensors.items() if name != "__metadata__")
+    return total
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Names to dtype, shape and place, and `__metadata__`; empty for a file that is cut off or something else."""
+    try:
+        if not _is_whole(path):
+            return {}
+        with path.open("rb") as file:
+            header: dict[str, Any] = json.loads(_header_bytes(file.read(8), file.read, path.stat().st_size))
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}); check the path and its rights"
+        ) from error
+    return header
+
+
+def file_hash(path: Path) -> str:
+    """As `weights_hash`, of one file."""
+    stat = path.stat()
+    return _hash_of(((str(path), stat.st_size, stat.st_mtime_ns),))
 
 
 def weights_hash(folder: Path) -> str:

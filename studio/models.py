@@ -1,6 +1,6 @@
-"""The models that the studio knows, as data, and whether one can run here. No torch, no network.
+"""Models by name: of the catalogue, of the hub, folders and files of one's own; and whether one can run here.
 
-Not here: opening a model (`studio.pipelines`), its files (`studio.model_files`).
+No torch, no network. Not here: opening a model (`studio.pipelines`), its files (`studio.model_files`).
 """
 
 from __future__ import annotations
@@ -8,199 +8,58 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
-from typing import Literal
 
+from finetune.speed_names import SpeedOptions
 from studio import model_files
+from studio.catalogue import CATALOGUE, Family, ModelEntry, hub_url
+from studio.roots import check_inside
+from studio.settings import is_hosted
+from studio.weights_kind import SUFFIX, transformer_in
 
-Family = Literal["sd3", "flux"]
-
-PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 TOKEN_PLACE = "run `hf auth login`, or put a token of that account into the environment variable HF_TOKEN"
-
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _FAMILY_OF_CLASS: Mapping[str, Family] = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEntry:
-    """One model and what it is used with unless the user says otherwise."""
+def find_model(name: str, *, environ: Mapping[str, str] | None = None) -> ModelEntry:
+    """The entry of a catalogue id or hub id, of a hub id that was downloaded, or of a pipeline folder.
 
-    id: str
-    title: str
-    family: Family
-    source: str
-    """Hub id, or a folder: absolute, or beside the studio's packages."""
-
-    licence: str
-    gated: bool = False
-    """The hub asks for a signed licence and a token."""
-
-    gate_url: str | None = None
-    autoencoder: Literal["f8", "f16"] = "f16"
-    """Picture pixels per latent that it is used with: 8 or 16."""
-
-    alignment: Literal["exact", "reference"] = "exact"
-    """Of the F16 decoder: "reference" for checkpoints trained with the published code's one-pixel shift."""
-
-    max_side_px: int = 8192
-    """Longest side that its positions reach."""
-
-    default_steps: int
-    default_guidance_scale: float
-    default_size_px: tuple[int, int]
-    """(width, height)"""
-
-    max_sequence_length: int | None = None
-    """Of the T5 text encoder, in tokens, where it is not the pipeline's own: 256 for SD3, 512 for Flux."""
-
-    cpu_dtype: Literal["float32", "bfloat16", "quickest"] = "bfloat16"
-    """Weights' dtype on a CPU: bfloat16 takes half the memory; it is also the quickest where the CPU multiplies it
-    itself (AVX512-BF16, AMX), else float32 is. Accelerators use bfloat16."""
-
-    note: str = ""
-
-    @property
-    def folder(self) -> Path | None:
-        """Where it lies on this machine; None for a hub id."""
-        beside = PACKAGE_ROOT / self.source
-        if Path(self.source).is_absolute():
-            return Path(self.source)
-        return beside if beside.is_dir() or self.source.startswith("assets/") else None
-
-
-def _hub_url(hub_id: str) -> str:
-    return f"https://huggingface.co/{hub_id}"
-
-
-_FLUX_DEV_LICENCE = "FLUX.1 [dev] Non-Commercial"
-_STABILITY_LICENCE = "Stability AI Community"
-
-CATALOGUE: tuple[ModelEntry, ...] = (
-    ModelEntry(
-        id="micro-4k",
-        title="Micro-4K (bundled)",
-        family="sd3",
-        source="assets/micro-4k",
-        licence="Apache-2.0",
-        default_steps=14,
-        default_guidance_scale=3.0,
-        default_size_px=(4096, 4096),
-        max_side_px=4096,
-        cpu_dtype="quickest",
-        note="Landscapes on a laptop CPU, nothing to download",
-    ),
-    ModelEntry(
-        id="sd3-medium",
-        title="Stable Diffusion 3 Medium",
-        family="sd3",
-        source="stabilityai/stable-diffusion-3-medium-diffusers",
-        licence=_STABILITY_LICENCE,
-        gated=True,
-        gate_url=_hub_url("stabilityai/stable-diffusion-3-medium-diffusers"),
-        default_steps=28,
-        default_guidance_scale=7.0,
-        default_size_px=(2048, 2048),
-        note="2.0 billion parameters; 2048² with F16 has as many tokens as it was trained on",
-    ),
-    ModelEntry(
-        id="sd3.5-medium",
-        title="Stable Diffusion 3.5 Medium",
-        family="sd3",
-        source="stabilityai/stable-diffusion-3.5-medium",
-        licence=_STABILITY_LICENCE,
-        gated=True,
-        gate_url=_hub_url("stabilityai/stable-diffusion-3.5-medium"),
-        default_steps=40,
-        default_guidance_scale=4.5,
-        default_size_px=(2048, 2048),
-        note="2.2 billion parameters",
-    ),
-    ModelEntry(
-        id="sd3.5-large",
-        title="Stable Diffusion 3.5 Large",
-        family="sd3",
-        source="stabilityai/stable-diffusion-3.5-large",
-        licence=_STABILITY_LICENCE,
-        gated=True,
-        gate_url=_hub_url("stabilityai/stable-diffusion-3.5-large"),
-        default_steps=28,
-        default_guidance_scale=3.5,
-        default_size_px=(2048, 2048),
-        note="8.1 billion parameters",
-    ),
-    ModelEntry(
-        id="flux.1-dev",
-        title="FLUX.1 [dev]",
-        family="flux",
-        source="black-forest-labs/FLUX.1-dev",
-        licence=_FLUX_DEV_LICENCE,
-        gated=True,
-        gate_url=_hub_url("black-forest-labs/FLUX.1-dev"),
-        default_steps=28,
-        default_guidance_scale=3.5,
-        default_size_px=(2048, 2048),
-        note="12 billion parameters; takes no negative prompt",
-    ),
-    ModelEntry(
-        id="flux.1-schnell",
-        title="FLUX.1 [schnell]",
-        family="flux",
-        source="black-forest-labs/FLUX.1-schnell",
-        licence="Apache-2.0",
-        gated=True,
-        gate_url=_hub_url("black-forest-labs/FLUX.1-schnell"),
-        default_steps=4,
-        default_guidance_scale=0.0,
-        default_size_px=(2048, 2048),
-        max_sequence_length=256,
-        note="12 billion parameters in 4 steps; takes neither guidance nor a negative prompt",
-    ),
-    ModelEntry(
-        id="diffusion-4k-flux",
-        title="Diffusion-4K (Flux, wavelet)",
-        family="flux",
-        source="zhang0jhon/flux_wavelet",
-        licence=_FLUX_DEV_LICENCE,
-        alignment="reference",
-        default_steps=50,
-        default_guidance_scale=5.0,
-        default_size_px=(4096, 4096),
-        note="The paper's FLUX.1 [dev], wavelet fine-tuned for 4096²; takes no negative prompt",
-    ),
-    ModelEntry(
-        id="diffusion-4k-flux-v2",
-        title="Diffusion-4K v2 (Flux, SC-VAE)",
-        family="flux",
-        source="zhang0jhon/flux_wavelet_v2_sc",
-        licence=_FLUX_DEV_LICENCE,
-        alignment="reference",
-        default_steps=50,
-        default_guidance_scale=5.0,
-        default_size_px=(4096, 4096),
-        note="The follow-up with a scale-consistent decoder; takes no negative prompt",
-    ),
-)
-
-
-def find_model(name: str) -> ModelEntry:
-    """The entry of a catalogue id, its hub id, or the folder of any SD3 or Flux pipeline.
-
-    Raises ValueError for anything else. A hub id outside the catalogue must be downloaded first.
+    Raises ValueError for anything else, and on a public host (`environ`, None is the process's own) for folders.
     """
     wanted = name.strip()
     for entry in CATALOGUE:
         if wanted.lower() in (entry.id, entry.source.lower()):
             return entry
     folder = Path(wanted).expanduser()
-    if wanted and folder.is_dir():
+    file, _, base = wanted.partition(f"{SUFFIX}@")
+    is_file = wanted.endswith(SUFFIX) or bool(base)
+    if is_hosted(os.environ if environ is None else environ):
+        if not _HUB_ID.fullmatch(wanted) or folder.is_absolute() or ".." in wanted:
+            raise ValueError(f"there is no model {wanted[:80]!r} in this studio; choose one of the list")
+    elif wanted and folder.is_dir():
+        check_inside(folder, environ=environ)
         return _entry_of_folder(folder.resolve())
+    elif is_file:
+        single = Path(f"{file.removesuffix(SUFFIX)}{SUFFIX}").expanduser()
+        check_inside(single, environ=environ)
+        return _entry_of_file(single, base or None)
     if _HUB_ID.fullmatch(wanted) and not folder.is_absolute():
+        cached = cached_folder(wanted)
+        if cached is not None:
+            return replace(
+                _entry_of_folder(cached),
+                id=wanted,
+                title=wanted.split("/")[1],
+                source=wanted,
+                licence=f"as {hub_url(wanted)} says",
+                note="From the hub",
+            )
         raise ValueError(
-            f"{wanted} is not in the catalogue; download it with `hf download {wanted} --local-dir FOLDER` "
-            "and give that folder"
+            f"{wanted} is not in the catalogue; download it with `d4k models pull {wanted}` and choose it again"
         )
     ids = [entry.id for entry in CATALOGUE]
     hint = "".join(f"; did you mean {near}?" for near in get_close_matches(wanted.lower(), ids, n=1))
@@ -218,6 +77,25 @@ def check_size(entry: ModelEntry, width_px: int, height_px: int) -> None:
         )
 
 
+def check_options(entry: ModelEntry, *, rope: str, speed: str) -> None:
+    """Raise ValueError for what the model's family cannot have."""
+    options = SpeedOptions.parse(speed)
+    wanted = [f"positions {rope}"] if rope != "none" else []
+    wanted += ["first_block_cache"] if options.cache_threshold is not None else []
+    wanted += ["attention"] if options.attention is not None else []
+    if wanted and entry.family != "flux":
+        raise ValueError(f"{' and '.join(wanted)} are for FLUX models, {entry.title} is none; leave that out")
+
+
+def check_is_folder(entry: ModelEntry) -> None:
+    """Raise ValueError for a model of one file: training and export start from whole folders."""
+    if entry.transformer_file is not None:
+        raise ValueError(
+            f"{entry.title} is one file, and this needs a pipeline folder; give one, such as "
+            "`StableDiffusion3Pipeline.save_pretrained` or `FluxPipeline.save_pretrained` writes"
+        )
+
+
 def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = None) -> None:
     """Raise ValueError, with the remedy, if the model certainly cannot run here.
 
@@ -231,6 +109,7 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
             raise ValueError(
                 f"{entry.title} is not where it should be: {folder} has no model_index.json; restore it"
             )
+        _refuse_foreign_code(entry.title, folder)
         if missing := model_files.missing_files(folder):
             raise ValueError(
                 f"{entry.title} is only half here: {folder} lacks {', '.join(missing)}; download it again"
@@ -238,6 +117,8 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
         return
     cached = cached_folder(entry.source)
     lacking = ["all of its files"] if cached is None else model_files.missing_files(cached)
+    if cached is not None:
+        _refuse_foreign_code(entry.title, cached)
     if not lacking:
         return
     if entry.gated and not _has_token(environ):
@@ -252,6 +133,38 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
         )
 
 
+def is_here(entry: ModelEntry) -> bool:
+    """Whether every file that it needs is on this machine."""
+    folder = cached_folder(entry.source) if entry.folder is None else entry.folder
+    return (
+        folder is not None
+        and (folder / "model_index.json").is_file()
+        and not model_files.missing_files(folder)
+    )
+
+
+def check_index(name: str, folder: Path) -> Family:
+    """The family of a pipeline, by its `model_index.json` alone: weights need not be there yet.
+
+    Raises ValueError for a pipeline that is not drawn with here, and for one that brings code of its own.
+    """
+    family = _family_of(name, folder)
+    _refuse_foreign_code(name, folder)
+    return family
+
+
+def hub_id_of(model: str) -> str:
+    """Of a catalogue id or a hub id. Raises ValueError for a model that is a folder."""
+    for entry in CATALOGUE:
+        if model.strip().lower() in (entry.id, entry.source.lower()):
+            if entry.folder is not None:
+                raise ValueError(f"{entry.title} lies in {entry.folder}, it does not come from the hub")
+            return entry.source
+    if Path(model).expanduser().is_dir():
+        raise ValueError(f"{model} is a folder of this machine, it does not come from the hub")
+    return model.strip()
+
+
 def cached_folder(hub_id: str) -> Path | None:
     """The folder of a hub model in the local cache, whole or not; None if not even begun."""
     from huggingface_hub import try_to_load_from_cache
@@ -260,12 +173,41 @@ def cached_folder(hub_id: str) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
+def whole_source(entry: ModelEntry) -> str | Path:
+    """What opening it is told: its folder where every file is here, else its hub id.
+
+    A model that is here is opened as it is: the hub is not asked, and nothing newer comes unasked.
+    """
+    if entry.folder is not None:
+        return entry.folder
+    folder = cached_folder(entry.source)
+    return folder if folder is not None and is_here(entry) else entry.source
+
+
 def weights_hash(entry: ModelEntry) -> str:
     """16 hex digits that tell apart weights, see `model_files.weights_hash`. The model must be here."""
     folder = entry.folder if entry.folder is not None else cached_folder(entry.source)
     if folder is None:
         raise ValueError(f"{entry.title} is not on this machine yet")
-    return model_files.weights_hash(folder)
+    if entry.transformer_file is None:
+        return model_files.weights_hash(folder)
+    both = f"{model_files.weights_hash(folder)} {model_files.file_hash(entry.transformer_file)}"
+    return sha256(both.encode()).hexdigest()[:16]
+
+
+def _family_of(name: str, folder: Path) -> Family:
+    found = model_files.pipeline_class(folder)
+    if found not in _FAMILY_OF_CLASS:
+        raise ValueError(f"{name} is a {found}; the studio draws with {' and '.join(_FAMILY_OF_CLASS)}")
+    return _FAMILY_OF_CLASS[found]
+
+
+def _refuse_foreign_code(title: str, folder: Path) -> None:
+    if code := model_files.foreign_code(folder):
+        raise ValueError(
+            f"{title} wants to run code of its own for {', '.join(code)}, which could do anything here; "
+            "choose a model made of diffusers' and transformers' classes"
+        )
 
 
 def _has_token(environ: Mapping[str, str]) -> bool:
@@ -276,10 +218,7 @@ def _has_token(environ: Mapping[str, str]) -> bool:
 
 
 def _entry_of_folder(folder: Path) -> ModelEntry:
-    found = model_files.pipeline_class(folder)
-    if found not in _FAMILY_OF_CLASS:
-        raise ValueError(f"{folder} is a {found}; the studio draws with {' and '.join(_FAMILY_OF_CLASS)}")
-    family = _FAMILY_OF_CLASS[found]
+    family = _family_of(str(folder), folder)
     f16 = model_files.is_f16_folder(folder)
     side_px = 2048 if f16 else 1024
     return ModelEntry(
@@ -295,6 +234,35 @@ def _entry_of_folder(folder: Path) -> ModelEntry:
         default_size_px=(side_px, side_px),
         cpu_dtype="float32" if _is_small(folder) else "bfloat16",
         note="A folder on this machine",
+    )
+
+
+def _entry_of_file(path: Path, base: str | None) -> ModelEntry:
+    """Its transformer with everything else of `base`; None: of the catalogue model that it was made from."""
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; check the path")
+    found = transformer_in(path)
+    rest = find_model(found.usual_base if base is None else base)
+    if rest.family != found.family:
+        raise ValueError(
+            f"{path.name} is a {found.family} model and {rest.title} is {rest.family}; name another base"
+        )
+    if not is_here(rest):
+        how = f"`d4k models pull {rest.id}` brings them" if base is None else "download it first"
+        raise ValueError(
+            f"{path.name} needs the text encoders and the VAE of {rest.title}, which is not here; {how}, or name "
+            "another base as FILE@MODEL"
+        )
+    path = path.resolve()
+    return replace(
+        rest,
+        id=str(path) if base is None else f"{path}@{base}",
+        title=path.stem,
+        licence="as its makers say",
+        note=f"One file; text encoders and VAE of {rest.title}",
+        transformer_file=path,
+        gated=False,
+        gate_url=None,
     )
 
 

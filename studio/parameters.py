@@ -21,6 +21,7 @@ def format_parameters(record: Mapping[str, Any]) -> str:
         "Sampler": "Euler flow matching",
         "CFG scale": f"{settings['guidance_scale']:g}",
         "Seed": settings["seed"],
+        "Denoising strength": settings.get("coarse_first") or None,
         "Size": f"{settings['width_px']}x{settings['height_px']}",
         "Model hash": model.get("weights_hash"),
         "Model": settings["model"],
@@ -69,6 +70,7 @@ def _size(text: str) -> dict[str, Any]:
 _READERS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "Steps": lambda text: {"num_inference_steps": int(text)},
     "CFG scale": lambda text: {"guidance_scale": float(text)},
+    "Denoising strength": lambda text: {"coarse_first": float(text)},
     "Seed": lambda text: {"seed": int(text)},
     "Size": _size,
     "Model": lambda text: {"model": text},

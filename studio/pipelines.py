@@ -6,10 +6,10 @@ Not here: what differs between backbones (`finetune.families`), drawing with it 
 from __future__ import annotations
 
 import gc
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import diffusers
 import torch
@@ -18,12 +18,13 @@ from diffusers import DiffusionPipeline
 
 from finetune.families import FAMILIES, Family
 from finetune.latent_preview import LatentRgb, fit_latent_rgb
-from studio.models import ModelEntry, check_available, weights_hash
-
-Placement = Literal["whole", "offloaded"]
-"""All weights on the device, or each part moved there while it works."""
-
-_WHOLE_SHARE = 0.6  # of free device memory that weights may take; the rest is for 4096 px activations
+from finetune.native_dtype import multiplies_bfloat16
+from studio.adapter_stack import AdapterStack
+from studio.catalogue import ModelEntry
+from studio.memory import Rung
+from studio.models import check_available, weights_hash, whole_source
+from studio.prompt_cache import PromptCache
+from studio.rungs import loading_arguments, settle
 
 
 @dataclass(slots=True)
@@ -40,15 +41,28 @@ class OpenedModel:
 
     device: torch.device
     dtype: torch.dtype
-    placement: Placement
     load_s: float
+    rung: Rung = "resident"
     decode_s_per_megapixel: float | None = field(default=None)
     """Of its last picture, to foresee the next one's."""
+
+    adapters: AdapterStack = field(default_factory=AdapterStack)
+    """LoRAs that it wears."""
+
+    prompts: PromptCache = field(default_factory=PromptCache)
+    """What its text encoders have read."""
 
 
 def best_device() -> torch.device:
     """The accelerator if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or cpu and what kind."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()})"
 
 
 def quiet_libraries() -> None:
@@ -57,36 +71,47 @@ def quiet_libraries() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
+def default_dtype(entry: ModelEntry, device: torch.device) -> torch.dtype:
+    """What a device should run a model in."""
+    return torch.bfloat16 if device.type != "cpu" else cpu_dtype(entry)
+
+
 def cpu_dtype(entry: ModelEntry) -> torch.dtype:
     """What this CPU should run a model in."""
     if entry.cpu_dtype != "quickest":
         return torch.float32 if entry.cpu_dtype == "float32" else torch.bfloat16
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
+    return torch.bfloat16 if multiplies_bfloat16(torch.device("cpu")) else torch.float32
 
 
 def load_pipeline(
-    entry: ModelEntry, *, device: torch.device | None = None, dtype: torch.dtype | None = None
+    entry: ModelEntry,
+    *,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    rung: Rung = "resident",
 ) -> OpenedModel:
     """Open a model, fetching it from the hub first if need be.
 
-    `device=None` takes the accelerator if there is one; `dtype=None` what suits device and model.
+    `device=None` takes the accelerator if there is one; `dtype=None` what suits device and model; `rung` is how it
+    fits in memory.
     """
     started = time.perf_counter()
     check_available(entry)
     device = best_device() if device is None else device
     if dtype is None:
-        dtype = torch.bfloat16 if device.type != "cpu" else cpu_dtype(entry)
+        dtype = default_dtype(entry, device)
     family = FAMILIES[entry.family]
     pipeline, repairs = family.load(
-        entry.source if entry.folder is None else entry.folder,
+        whole_source(entry),
         dtype=dtype,
         device="cpu",
         autoencoder=entry.autoencoder,
         alignment=entry.alignment if entry.autoencoder == "f16" else None,
+        transformer_arguments=loading_arguments(rung, dtype),
+        transformer_file=entry.transformer_file,
     )
     latent_rgb = fit_latent_rgb(pipeline.vae)
-    placement = _place(pipeline, device)
+    settle(pipeline, rung, device)
     return OpenedModel(
         entry=entry,
         pipeline=pipeline,
@@ -96,29 +121,39 @@ def load_pipeline(
         repairs=repairs,
         device=device,
         dtype=dtype,
-        placement=placement,
         load_s=time.perf_counter() - started,
+        rung=rung,
     )
 
 
 class PipelineKeeper:
     """Keeps the last model open. Not for use from two threads at once."""
 
-    def __init__(self, load: Callable[[ModelEntry], OpenedModel] = load_pipeline) -> None:
+    def __init__(self, load: Callable[..., OpenedModel] = load_pipeline) -> None:
         self._load = load
         self._opened: OpenedModel | None = None
 
-    def is_open(self, entry: ModelEntry) -> bool:
-        """Whether `open` would answer at once: the same model, its files unchanged."""
-        opened = self._opened
-        return opened is not None and opened.entry == entry and opened.weights_hash == weights_hash(entry)
+    @property
+    def opened(self) -> OpenedModel | None:
+        """The model that is open."""
+        return self._opened
 
-    def open(self, entry: ModelEntry) -> OpenedModel:
+    def is_open(self, entry: ModelEntry, rung: Rung | None = None) -> bool:
+        """Whether `open` would answer at once: the same model, its files unchanged; None for any rung."""
+        opened = self._opened
+        return (
+            opened is not None
+            and opened.entry == entry
+            and rung in (None, opened.rung)
+            and opened.weights_hash == weights_hash(entry)
+        )
+
+    def open(self, entry: ModelEntry, rung: Rung = "resident") -> OpenedModel:
         """The model, loaded if it is not the one that is open; the other one is freed first."""
-        if self._opened is not None and self.is_open(entry):
+        if self._opened is not None and self.is_open(entry, rung):
             return self._opened
         self.free()
-        self._opened = self._load(entry)
+        self._opened = self._load(entry, rung=rung)
         return self._opened
 
     def free(self) -> str | None:
@@ -131,19 +166,3 @@ class PipelineKeeper:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return freed
-
-
-def _place(pipeline: DiffusionPipeline, device: torch.device) -> Placement:
-    """Put the pipeline on the device whole if it fits beside its activations, else part by part."""
-    if device.type == "cuda":
-        free_bytes, _ = torch.cuda.mem_get_info(device)
-        if _weight_bytes(pipeline) > _WHOLE_SHARE * free_bytes:
-            pipeline.enable_model_cpu_offload(device=device)
-            return "offloaded"
-    pipeline.to(device)
-    return "whole"
-
-
-def _weight_bytes(pipeline: DiffusionPipeline) -> int:
-    modules = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
-    return sum(weight.numel() * weight.element_size() for part in modules for weight in part.parameters())

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from studio.pipelines import OpenedModel
+from studio.pipelines import OpenedModel, device_name
 from studio.rendering import RenderResult
 from studio.requests import RenderRequest
 
@@ -27,24 +27,17 @@ def picture_record(opened: OpenedModel, request: RenderRequest, result: RenderRe
             "weights_hash": opened.weights_hash,
             "repairs": list(opened.repairs),
         },
+        "adapters": [worn.to_dict() for worn in opened.adapters.worn],
         "versions": installed_versions(),
-        "device": device_name(opened),
+        "device": device_name(opened.device),
         "dtype": str(opened.dtype).removeprefix("torch."),
-        "placement": opened.placement,
+        "memory": {"rung": opened.rung, "gave_up": list(result.gave_up)},
         "decode_path": result.decode_path,
         "timings_s": {name: round(seconds, 3) for name, seconds in result.timings_s.items()},
         "peak_memory_mib": round(result.peak_memory_mib),
         "resumed_from_step": result.resumed_from_step,
         "notes": list(result.notes),
     }
-
-
-def device_name(opened: OpenedModel) -> str:
-    if opened.device.type == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name(opened.device)
-    return f"{opened.device.type} ({platform.machine()})"
 
 
 def installed_versions() -> dict[str, str]:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
+from studio.catalogue import ModelEntry
+from studio.denoising import OnProgress, Preview
 from studio.jobs import Progress
-from studio.models import ModelEntry
-from studio.pipelines import OpenedModel, load_pipeline, quiet_libraries
+from studio.ladder import render_fitting
+from studio.pipelines import PipelineKeeper, quiet_libraries
 from studio.records import picture_record
 from studio.render_destination import Destination
-from studio.rendering import OnProgress, Preview, render
 from studio.requests import RenderRequest
 
 BAR_LETTERS = 24
@@ -42,6 +41,7 @@ class KeptPicture:
             "settings": self.record["settings"],
             "timings_s": self.record["timings_s"],
             "decode_path": self.record["decode_path"],
+            "memory": self.record["memory"],
             "notes": self.record["notes"],
         }
 
@@ -51,37 +51,45 @@ class KeptPicture:
 
 
 def render_in_place(
-    entry: ModelEntry, requests: Sequence[RenderRequest], keep: Destination, *, show_progress: bool
+    entry: ModelEntry,
+    requests: Sequence[RenderRequest],
+    keep: Destination,
+    *,
+    home: Path,
+    show_progress: bool,
 ) -> Iterator[KeptPicture]:
-    """Render each request and yield it once it is kept. Progress goes to stderr."""
+    """Render each request and yield it once it is kept. Progress goes to stderr.
+
+    `home` is where this machine's measurements are kept.
+    """
     quiet_libraries()
     bar = ProgressBar(sys.stderr) if show_progress else None
     if bar is not None:
         bar.show(Progress("loading model", 0, 1, None, None), None)
-    opened = load_pipeline(entry)
+    keeper = PipelineKeeper()
     for request in requests:
-        kept = _render_one(opened, request, keep, None if bar is None else bar.show)
+        kept = _render_one(keeper, entry, request, keep, home, None if bar is None else bar.show)
         if bar is not None:
             bar.clear()
         yield kept
 
 
 def _render_one(
-    opened: OpenedModel, request: RenderRequest, keep: Destination, on_progress: OnProgress | None
+    keeper: PipelineKeeper,
+    entry: ModelEntry,
+    request: RenderRequest,
+    keep: Destination,
+    home: Path,
+    on_progress: OnProgress | None,
 ) -> KeptPicture:
-    started = time.perf_counter()
-    try:
-        result = render(opened, request, on_progress=on_progress)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ValueError(
-            f"{opened.entry.title} ran out of memory at {request.width_px} x {request.height_px}; "
-            "choose a smaller --size or a smaller --model"
-        ) from error
+    opened, result = render_fitting(keeper, entry, request, home=home, on_progress=on_progress)
     if on_progress is not None:
         on_progress(Progress("saving", 0, 1, None, None), None)
+    started = time.perf_counter()
     record = picture_record(opened, request, result)
     path = keep(result.image, record)
-    return KeptPicture(path, time.perf_counter() - started, record)
+    seconds = sum(result.timings_s.values()) + time.perf_counter() - started
+    return KeptPicture(path, seconds, record)
 
 
 class ProgressBar:

@@ -5,17 +5,22 @@ Not here: taking jobs and ending them (`studio.worker`), drawing (`studio.render
 
 from __future__ import annotations
 
-import torch
+from pathlib import Path
 
+from studio.adapters import file_digest, resolve_adapter
+from studio.catalogue import ModelEntry
 from studio.database import DatabaseBusy, insist
+from studio.denoising import Preview, RenderCancelled
 from studio.disk import MIB, require_free
 from studio.gallery import Gallery
 from studio.jobs import Job, JobTable, Progress
-from studio.models import ModelEntry, check_size, find_model
+from studio.ladder import render_fitting
+from studio.memory import Rung
+from studio.models import check_size, find_model
+from studio.ownership import Owners
 from studio.picture_views import write_live_preview
 from studio.pipelines import OpenedModel, PipelineKeeper
 from studio.records import picture_record
-from studio.rendering import Preview, RenderCancelled, render
 from studio.requests import RenderRequest
 from studio.saved_latents import forget_latents, latents_path
 from studio.worker_log import say
@@ -27,6 +32,7 @@ class RenderJobs:
 
     def __init__(self, workspace: Workspace, jobs: JobTable, *, keeper: PipelineKeeper | None = None) -> None:
         self.workspace, self.jobs, self.gallery = workspace, jobs, Gallery(workspace)
+        self.owners = Owners(workspace.database)
         self.keeper = PipelineKeeper() if keeper is None else keeper
 
     def do(self, job: Job) -> bool:
@@ -37,6 +43,8 @@ class RenderJobs:
         request = RenderRequest.from_dict(job.request)
         entry = find_model(request.model)
         check_size(entry, request.width_px, request.height_px)
+        for use in request.adapters:
+            resolve_adapter(self.workspace.root, use.path)
         # Fail before the minutes of work: the PNG and its previews take up to twice the raw pixels.
         require_free(self.workspace.root, 6 * request.width_px * request.height_px / MIB)
         try:
@@ -45,11 +53,6 @@ class RenderJobs:
             preview = self._write_preview(job, cancelled.preview)
             insist(lambda: self.jobs.mark_cancelled(job.id, preview))
             return False
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise ValueError(
-                f"{entry.title} ran out of memory at {request.width_px} x {request.height_px}; choose a "
-                "smaller size or a smaller model, then retry"
-            ) from error
         return True
 
     def tidy(self) -> None:
@@ -62,31 +65,44 @@ class RenderJobs:
                 path.unlink(missing_ok=True)
 
     def _draw(self, job: Job, request: RenderRequest, entry: ModelEntry) -> None:
-        opened = self._open(job, entry)
-        saved = latents_path(
-            self.workspace.latents, job.id, request, weights_hash=opened.weights_hash, dtype=opened.dtype
-        )
-        result = render(
-            opened,
+        def saved(opened: OpenedModel) -> Path:
+            weights = self._weights(opened, request)
+            return latents_path(
+                self.workspace.latents, job.id, request, weights_hash=weights, dtype=opened.dtype
+            )
+
+        opened, result = render_fitting(
+            self.keeper,
+            entry,
             request,
+            home=self.workspace.root,
+            open_model=lambda rung: self._open(job, entry, rung),
             latents_path=saved,
+            adapter_root=self.workspace.root,
             on_progress=lambda progress, preview: self._report(job, progress, preview),
+            say=lambda sentence: say(f"job {job.id}: {sentence}"),
         )
         self._report(job, Progress("saving", 0, 1, None, None), None)
         record = picture_record(opened, request, result)
         picture = insist(lambda: self.gallery.add(result.image, record))
+        insist(lambda: self.owners.give("pictures", picture.id, self.owners.of("jobs", job.id)))
         insist(lambda: self.jobs.finish(job.id, {"picture": picture.id}))
-        saved.unlink(missing_ok=True)
+        saved(opened).unlink(missing_ok=True)
         seconds = ", ".join(f"{name} {spent:.1f} s" for name, spent in result.timings_s.items())
         say(f"job {job.id}: {picture.path.name} ({seconds})")
 
-    def _open(self, job: Job, entry: ModelEntry) -> OpenedModel:
-        if not self.keeper.is_open(entry):
+    def _weights(self, opened: OpenedModel, request: RenderRequest) -> str:
+        """Of the model and of each adapter: one that was trained on since is another."""
+        files = [resolve_adapter(self.workspace.root, use.path) for use in request.adapters]
+        return " ".join([opened.weights_hash, *(file_digest(file) for file in files)])
+
+    def _open(self, job: Job, entry: ModelEntry, rung: Rung) -> OpenedModel:
+        if not self.keeper.is_open(entry, rung):
             if not self._report(job, Progress("loading model", 0, 1, None, None), None):
                 raise RenderCancelled(None)
             if (freed := self.keeper.free()) is not None:
                 say(f"closed {freed} to make room for {entry.id}")
-        opened = self.keeper.open(entry)
+        opened = self.keeper.open(entry, rung)
         for repair in opened.repairs:
             say(f"{entry.id}: {repair}")
         return opened

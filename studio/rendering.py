@@ -1,49 +1,31 @@
-"""From a request to a picture, step by step, through the stock pipeline of diffusers.
+"""From a request to a picture, and what it cost.
 
-Two renders of one request give the same pixels, also when the second was interrupted and resumed: the noise
-comes from a CPU generator, and the sigmas are always passed in, so that the rest of a schedule is the same
-schedule's rest. Not here: opening models (`studio.pipelines`), keeping pictures (`studio.gallery`).
+Not here: the steps (`studio.denoising`), opening models (`studio.pipelines`), keeping pictures (`studio.gallery`).
 """
 
 from __future__ import annotations
 
-import math
+import re
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor
 
+from studio.coarse_first import Pass, plan_passes
+from studio.denoising import Denoising, OnProgress
 from studio.jobs import Progress
-from studio.pace import Pace
+from studio.memory import CHANGES_PICTURE, RUNG_TITLES, Rung
+from studio.models import check_options
 from studio.pipelines import OpenedModel
 from studio.requests import RenderRequest
-from studio.saved_latents import read_latents, save_latents
-
-SAVE_EVERY_STEPS, SAVE_EVERY_S = 4, 5.0
-PREVIEW_EVERY_S = 0.7
-
-Preview = NDArray[np.uint8]
-"""(h, w, 3), one pixel a latent."""
-
-OnProgress = Callable[[Progress, Preview | None], bool]
-"""Told of each step, now and then with a preview; False asks to stop."""
-
-
-class RenderCancelled(Exception):
-    """The render stopped because `on_progress` asked for it; carries the last preview."""
-
-    def __init__(self, preview: Preview | None) -> None:
-        super().__init__("the render was cancelled")
-        self.preview = preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +35,19 @@ class RenderResult:
     image: NDArray[np.uint8]  # (height_px, width_px, 3)
     latents: Tensor  # (1, C, h, w) normalised, on the CPU
     timings_s: dict[str, float]
-    """encode_prompt, denoise, decode; of this run alone if it was resumed."""
+    """encode_prompt, denoise, decode, and enlarge between two passes; of this run alone if it was resumed."""
 
     peak_memory_mib: float
-    """CPU: the process's greatest resident size so far. CUDA: what this render allocated at most."""
+    """CPU: the process's greatest resident size, of this render on Linux, else so far. CUDA: what was allocated."""
 
     decode_path: str
     resumed_from_step: int
+    seconds_per_step: float | None
+    """The median of the last steps; None where none was taken."""
+
+    gave_up: tuple[Rung, ...]
+    """Rungs of the memory ladder that were tried before and ran out of memory."""
+
     notes: tuple[str, ...]
     """What was asked for and could not be honoured, in sentences."""
 
@@ -69,18 +57,25 @@ def render(
     request: RenderRequest,
     *,
     latents_path: Path | None = None,
+    adapter_root: Path | None = None,
     on_progress: OnProgress | None = None,
+    gave_up: tuple[Rung, ...] = (),
 ) -> RenderResult:
     """Draw one picture.
 
-    `latents_path` is where the latents are saved every few steps, and read from if they are there already.
+    `adapter_root` is where relative paths of the request's adapters begin. `latents_path` is where the latents are
+    saved every few steps, and read from if they are there already.
     Raises RenderCancelled within one step of `on_progress` answering False.
     """
-    if opened.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(opened.device)
+    forget_peak_memory(opened.device)
+    _refuse_too_few_steps(opened, request)
+    check_options(opened.entry, rope=request.rope, speed=request.speed)
     size = _drawn_size(opened, request)
-    drawing = _Drawing(opened, request, size, latents_path, on_progress)
-    latents = drawing.denoise()
+    opened.adapters.wear(opened.pipeline, opened.family.name, request.adapters, adapter_root)
+    multiple_px = opened.family.geometry(opened.pipeline).multiple_px
+    passes = plan_passes(request, opened.entry, size, multiple_px=multiple_px)
+    drawing = Denoising(opened, request, passes, latents_path, on_progress)
+    latents = drawing.run()
     started = time.perf_counter()
     drawing.report(Progress("decoding", 0, 1, None, drawing.pace.decode_s(size)))
     image, decode_path = opened.family.decode(opened.pipeline, latents, *size)
@@ -94,154 +89,41 @@ def render(
         peak_memory_mib=peak_memory_mib(opened.device),
         decode_path=decode_path,
         resumed_from_step=drawing.first_step,
-        notes=_notes(opened, request, size),
+        seconds_per_step=drawing.pace.seconds_per_step,
+        gave_up=gave_up,
+        notes=_notes(opened, request, passes),
     )
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to measure anew, where the system lets it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError):  # forbidden in some containers
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory_mib(device: torch.device) -> float:
     """See `RenderResult.peak_memory_mib`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "linux":  # the kernel's own mark, which can be reset; getrusage's cannot
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if found:
+            return int(found[1]) / 2**10
     # Linux counts in KiB, macOS in bytes.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-class _Drawing:
-    """The denoising of one picture: the pipeline's callbacks need to remember things from step to step."""
-
-    def __init__(
-        self,
-        opened: OpenedModel,
-        request: RenderRequest,
-        size: tuple[int, int],
-        latents_path: Path | None,
-        on_progress: OnProgress | None,
-    ) -> None:
-        self.opened, self.request, self.size = opened, request, size
-        self.path, self.on_progress = latents_path, on_progress
-        self.pace = Pace(request.num_inference_steps, opened.decode_s_per_megapixel)
-        self.first_step = 0
-        self.timings_s = {"encode_prompt": 0.0, "denoise": 0.0}
-        self.preview: Preview | None = None
-        self.previewed_at = -math.inf
-        self.saved_at, self.saved_step = time.monotonic(), 0
-        self.latents_before: Tensor | None = None
-        self.started = self.encoded = time.perf_counter()
-
-    def denoise(self) -> Tensor:
-        """All remaining steps; returns the packed latents of the finished picture."""
-        opened, request = self.opened, self.request
-        latents = self._starting_latents()
-        steps = request.num_inference_steps
-        if self.first_step == steps:
-            return latents.to(opened.device)
-        self.report(Progress("encoding prompt", 0, 1, None, None))
-        sigmas = np.linspace(1.0, 1.0 / steps, steps)[self.first_step :]
-        self.latents_before = latents
-        self.at_first_call = opened.pipeline.transformer.register_forward_pre_hook(self._prompt_is_encoded)
-        try:
-            done = opened.pipeline(
-                **self._prompt_arguments(),
-                width=self.size[0],
-                height=self.size[1],
-                num_inference_steps=len(sigmas),
-                sigmas=sigmas.tolist(),
-                latents=latents.to(opened.device),
-                output_type="latent",
-                callback_on_step_end=self._step_done,
-                callback_on_step_end_tensor_inputs=["latents"],
-            )
-        except BaseException:
-            opened.pipeline.maybe_free_model_hooks()
-            raise
-        finally:
-            self.at_first_call.remove()
-        self.timings_s["denoise"] = time.perf_counter() - self.encoded
-        finished: Tensor = done.images
-        return finished
-
-    def _prompt_arguments(self) -> dict[str, Any]:
-        opened, request = self.opened, self.request
-        longest = opened.entry.max_sequence_length
-        return {
-            **({} if longest is None else {"max_sequence_length": longest}),
-            **opened.family.prompt_arguments(
-                opened.pipeline,
-                prompt=request.prompt,
-                negative_prompt=request.negative_prompt if opened.family.takes_negative_prompt else "",
-                guidance_scale=request.guidance_scale,
-            ),
-        }
-
-    def report(self, progress: Progress, preview: Preview | None = None) -> None:
-        """Tell how far it is; raises RenderCancelled if the answer is to stop."""
-        if self.on_progress is not None and not self.on_progress(progress, preview):
-            raise RenderCancelled(self.preview)
-
-    def _starting_latents(self) -> Tensor:
-        saved = None
-        if self.path is not None and _is_resumable(self.opened.pipeline):
-            saved = read_latents(self.path)
-        if saved is None:
-            return self.opened.family.initial_latents(
-                self.opened.pipeline, *self.size, seed=self.request.seed
-            )
-        self.first_step = self.saved_step = saved.step
-        return saved.latents
-
-    def _prompt_is_encoded(self, *_: Any) -> None:
-        """The first call of the transformer: from here on it is denoising."""
-        self.at_first_call.remove()
-        self.encoded = time.perf_counter()
-        self.timings_s["encode_prompt"] = self.encoded - self.started
-        self.pace.begin()
-        self.report(Progress("denoising", self.first_step, self.request.num_inference_steps, None, None))
-
-    def _step_done(
-        self, pipeline: DiffusionPipeline, index: int, timestep: Tensor, tensors: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """The pipeline's callback after each of its steps."""
-        latents, step = tensors["latents"], self.first_step + index + 1
-        self.pace.step_done()
-        preview = None
-        if self.on_progress is not None and time.monotonic() - self.previewed_at >= PREVIEW_EVERY_S:
-            preview = self.preview = self._preview(latents, index)
-            self.previewed_at = time.monotonic()
-        self.latents_before = latents
-        try:
-            self.report(self._progress(step), preview)
-        except RenderCancelled:
-            self._save(latents, step)
-            raise
-        due = step - self.saved_step >= SAVE_EVERY_STEPS or time.monotonic() - self.saved_at >= SAVE_EVERY_S
-        if due or step == self.request.num_inference_steps:
-            self._save(latents, step)
-        return {}
-
-    def _progress(self, step: int) -> Progress:
-        steps = self.request.num_inference_steps
-        left_s = self.pace.seconds_left(steps - step, self.size)
-        return Progress("denoising", step, steps, self.pace.seconds_per_step, left_s)
-
-    def _preview(self, latents: Tensor, index: int) -> Preview:
-        """The finished picture as this step foresees it, without the decoder.
-
-        The step moved the latents by (sigma_next - sigma) v, which gives the velocity v back; following it
-        to sigma 0 leaves the noise behind that the latents themselves still hold.
-        """
-        sigmas = self.opened.pipeline.scheduler.sigmas
-        sigma, sigma_next = float(sigmas[index]), float(sigmas[index + 1])
-        assert self.latents_before is not None
-        before = self.latents_before.to(latents.device, torch.float32)
-        velocity = (latents.float() - before) / (sigma_next - sigma)
-        foreseen = latents.float() - sigma_next * velocity
-        return self.opened.family.preview(self.opened.pipeline, foreseen, self.opened.latent_rgb, *self.size)
-
-    def _save(self, latents: Tensor, step: int) -> None:
-        if self.path is not None:
-            save_latents(self.path, latents, step)
-        self.saved_at, self.saved_step = time.monotonic(), step
+def _refuse_too_few_steps(opened: OpenedModel, request: RenderRequest) -> None:
+    """A schedule that is stretched to end at a given noise level has nothing to stretch between one level."""
+    if request.num_inference_steps == 1 and opened.pipeline.scheduler.config.get("shift_terminal"):
+        raise ValueError(
+            f"{opened.entry.title} cannot draw in 1 step, it needs 2 or more; "
+            f"{opened.entry.default_steps} is usual"
+        )
 
 
 def _drawn_size(opened: OpenedModel, request: RenderRequest) -> tuple[int, int]:
@@ -258,15 +140,8 @@ def _centre(image: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[
     return np.ascontiguousarray(image[top : top + height_px, left : left + width_px])
 
 
-def _is_resumable(pipeline: DiffusionPipeline) -> bool:
-    """Schedules that look at all sigmas at once change when they are handed only the rest."""
-    config = pipeline.scheduler.config
-    names = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_flow_sigmas")
-    return not any(config.get(name) for name in names)
-
-
-def _notes(opened: OpenedModel, request: RenderRequest, size: tuple[int, int]) -> tuple[str, ...]:
-    notes = []
+def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> tuple[str, ...]:
+    notes, size = [], passes[-1].size
     title = opened.entry.title
     if request.negative_prompt.strip() and not opened.family.takes_negative_prompt:
         notes.append(f"{title} takes no negative prompt; it was not used.")
@@ -278,6 +153,17 @@ def _notes(opened: OpenedModel, request: RenderRequest, size: tuple[int, int]) -
     longest = opened.pipeline.tokenizer.model_max_length
     if tokens > longest:
         notes.append(f"The prompt has {tokens} CLIP tokens; CLIP read the first {longest}.")
+    if len(passes) > 1:
+        small = passes[0].size
+        notes.append(
+            f"Composed at {small[0]} x {small[1]}, then drawn anew from a noise level of {request.coarse_first:g}."
+        )
     if size != (request.width_px, request.height_px):
         notes.append(f"Drawn at {size[0]} x {size[1]} and cut to size at the borders.")
-    return tuple(notes)
+    if request.speed:
+        notes.append(
+            f"Drawn with {request.speed.replace(',', ', ')}; `d4k speed` measures what that changes."
+        )
+    if opened.rung in CHANGES_PICTURE:
+        notes.append(f"Drawn with {RUNG_TITLES[opened.rung]}, which changes the picture a little.")
+    return (*notes, *opened.adapters.notes())

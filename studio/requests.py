@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Literal, Self, get_args
+
+from finetune.speed_names import (
+    ATTENTION,
+    ATTENTION_BACKENDS,
+    CACHE,
+    COMPILE,
+    ROPE_METHODS,
+    USUAL_THRESHOLD,
+    SpeedOptions,
+)
+from studio.memory import RUNGS
 
 SIZE_MULTIPLE_PX = 32
 MIN_SIDE_PX, MAX_SIDE_PX = 256, 8192
 NUM_SEEDS = 2**32
 MAX_STEPS, MAX_GUIDANCE = 200, 30.0
+MIN_COARSE_FIRST, MAX_COARSE_FIRST = 0.05, 0.95
+SPEED_CHOICES = (
+    COMPILE,
+    f"{CACHE}:{USUAL_THRESHOLD:g}",
+    *(f"{ATTENTION}:{name}" for name in ATTENTION_BACKENDS),
+)
+"""Of `RenderRequest.speed`."""
+
 MAX_PROMPT_LETTERS = 10_000
 MAX_PICTURES = 500  # of one submission
+MAX_ADAPTERS, MAX_ADAPTER_WEIGHT = 8, 4.0
 
 SeedMode = Literal["random", "fixed", "walk"]
 """A new seed for each picture; the given seed for every prompt; or the given seed and its successors."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterUse:
+    """One LoRA of a stack."""
+
+    path: str
+    """Its safetensors file: absolute, or under the studio's home, such as loras/oil.safetensors."""
+
+    weight: float = 1.0
+    """What its update is multiplied by: 0 leaves the model as it is, below 0 turns it around."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not self.path.endswith(".safetensors"):
+            raise ValueError(f"an adapter is a .safetensors file, got {self.path!r}; choose another")
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float):
+            raise ValueError(f"an adapter's weight must be a number, got {self.weight!r}; 1 is usual")
+        if not math.isfinite(self.weight) or abs(self.weight) > MAX_ADAPTER_WEIGHT:
+            raise ValueError(
+                f"an adapter's weight must lie between -{MAX_ADAPTER_WEIGHT:g} and {MAX_ADAPTER_WEIGHT:g}, "
+                f"got {self.weight:g}; 1 is usual"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +77,25 @@ class RenderRequest:
     """SD3: how far from the negative prompt, 1 is off. Flux: a number given to the transformer."""
     seed: int
     """Of the noise."""
+    coarse_first: float = 0.0
+    """Compose at the model's own size, enlarge, and draw anew from this noise level; 0 draws at full size alone."""
+    adapters: tuple[AdapterUse, ...] = ()
+    """LoRAs, all at once; their order has no say."""
+    rope: str = "none"
+    """Positions beyond the size that a Flux model was trained at, see `finetune.rope_extrapolation`."""
+    speed: str = ""
+    """Options that make it quicker, see `finetune.speed_names`; some change the picture."""
+    memory: str = "auto"
+    """How it is to fit: a `studio.memory.Rung`, or auto to choose by what is free."""
 
     def __post_init__(self) -> None:
         self._check_types()
+        self._check_adapters()
+        if self.memory != "auto" and self.memory not in RUNGS:
+            raise ValueError(f"memory must be auto or one of {', '.join(RUNGS)}, got {self.memory!r}")
+        if self.rope not in ROPE_METHODS:
+            raise ValueError(f"positions must be one of {', '.join(ROPE_METHODS)}, got {self.rope!r}")
+        SpeedOptions.parse(self.speed)
         if not self.prompt.strip():
             raise ValueError("the prompt is empty; say what the picture should show")
         if max(len(self.prompt), len(self.negative_prompt)) > MAX_PROMPT_LETTERS:
@@ -53,6 +112,11 @@ class RenderRequest:
             raise ValueError(
                 f"guidance must lie between 0 and {MAX_GUIDANCE:g}, got {self.guidance_scale:g}; 4 is usual"
             )
+        if self.coarse_first and not MIN_COARSE_FIRST <= self.coarse_first <= MAX_COARSE_FIRST:
+            raise ValueError(
+                f"coarse first takes a noise level from {MIN_COARSE_FIRST:g} to {MAX_COARSE_FIRST:g}, or 0 for a "
+                f"picture drawn at full size alone, got {self.coarse_first:g}; 0.3 is usual"
+            )
         if not 0 <= self.seed < NUM_SEEDS:
             raise ValueError(
                 f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {self.seed}; choose another"
@@ -63,12 +127,25 @@ class RenderRequest:
         kinds: dict[str, tuple[Any, str]]
         kinds = {"str": (str, "text"), "int": (int, "a whole number"), "float": ((int, float), "a number")}
         for field in fields(self):
+            if field.name == "adapters":
+                continue
             value, (kind, words) = getattr(self, field.name), kinds[str(field.type)]
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise ValueError(f"{field.name} must be {words}, got {value!r}")
 
+    def _check_adapters(self) -> None:
+        if not isinstance(self.adapters, tuple) or not all(isinstance(a, AdapterUse) for a in self.adapters):
+            raise ValueError(f"adapters must be a list of files and weights, got {self.adapters!r}")
+        if len(self.adapters) > MAX_ADAPTERS:
+            raise ValueError(
+                f"at most {MAX_ADAPTERS} adapters are used at once, got {len(self.adapters)}; leave some out"
+            )
+        paths = [adapter.path for adapter in self.adapters]
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise ValueError(f"the adapter {twice[0]} is named twice; give it one weight")
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"adapters": [asdict(adapter) for adapter in self.adapters]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -82,7 +159,9 @@ class RenderRequest:
             raise ValueError(
                 f"the render request lacks {', '.join(missing)}; give every setting of a picture"
             )
-        return cls(**values)
+        if "adapters" not in values:
+            return cls(**values)
+        return cls(**{**values, "adapters": _adapters(values["adapters"])})
 
 
 def expand_requests(
@@ -98,6 +177,11 @@ def expand_requests(
     model: str = "micro-4k",
     width_px: int = 4096,
     height_px: int = 4096,
+    coarse_first: float = 0.0,
+    adapters: Sequence[AdapterUse] = (),
+    rope: str = "none",
+    speed: str = "",
+    memory: str = "auto",
 ) -> list[RenderRequest]:
     """Make every request of one submission: each prompt `count` times.
 
@@ -133,9 +217,28 @@ def expand_requests(
                 num_inference_steps=num_inference_steps,
                 guidance_scale=guidance_scale,
                 seed=seeds[seed_mode],
+                coarse_first=coarse_first,
+                adapters=tuple(adapters),
+                rope=rope,
+                speed=speed,
+                memory=memory,
             )
         )
     return requests
+
+
+def parse_adapter(text: str) -> AdapterUse:
+    """Read FILE or FILE:WEIGHT, such as oil.safetensors:0.8."""
+    if text.endswith(".safetensors"):
+        return AdapterUse(text)
+    path, _, weight = text.rpartition(":")
+    try:
+        number = float(weight)
+    except ValueError as error:
+        raise ValueError(
+            f"an adapter reads FILE or FILE:WEIGHT, such as oil.safetensors:0.8, got {text!r}"
+        ) from error
+    return AdapterUse(path, number)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -144,6 +247,14 @@ def parse_size(text: str) -> tuple[int, int]:
     if not cross or not width.strip().isdecimal() or not height.strip().isdecimal():
         raise ValueError(f"a size reads WIDTHxHEIGHT, such as 3072x4096, got {text!r}")
     return int(width), int(height)
+
+
+def _adapters(listed: Any) -> tuple[AdapterUse, ...]:
+    """As they stand in files and tables: [{"path": ..., "weight": ...}]."""
+    try:
+        return tuple(AdapterUse(**entry) for entry in listed)
+    except TypeError as error:
+        raise ValueError(f"adapters must be a list of a path and a weight each, got {listed!r}") from error
 
 
 def _check_side(name: str, side: int) -> None:

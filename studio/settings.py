@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from studio.doors import Accounts, check_exposure, check_token, parse_accounts, read_accounts
 
 ROOT = Path(__file__).resolve().parents[1]  # the folder that holds app.py and assets/
 
@@ -24,23 +27,50 @@ class Settings:
     max_megapixels: float = LOCAL_MAX_MEGAPIXELS
     """Largest render and largest dropped picture, in millions of pixels."""
     max_upload_mib: int = LOCAL_MAX_UPLOAD_MIB
-    auth: tuple[str, str] | None = None
-    """User and password that the page asks for."""
+    accounts: Accounts = field(default=(), repr=False)
+    """Users and passwords; where there are any, the page asks for one."""
+    token: str | None = field(default=None, repr=False)
+    """What every request has to show, see `studio.ui.token_gate`; "auto" until the server makes one."""
+    insecure: bool = False
+    """Open to whoever reaches the address, although nothing is asked of them."""
+    zero_gpu: bool = False
+    """The GPU is lent for one call at a time (ZeroGPU): renders run in the server's own process."""
+    owner: str | None = None
+    """Account of a Space's author, or whom an organisation names (D4K_OWNER); nobody else may train there."""
+    login: bool = False
+    """The host signs people in with their account of the hub (OAuth)."""
+    mcp: bool = False
+    """Offer the measurements to agents too (needs the extra `mcp`)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
             raise ValueError(f"the port must lie between 1 and 65535, got {self.port}; 7860 is usual")
 
+    @property
+    def trainer(self) -> str | None:
+        """The one account that may train on a public host; None where nobody may: unknown, or no GPU to keep."""
+        return self.owner if self.hosted and self.login and not self.zero_gpu else None
+
+    def check_exposure(self) -> None:
+        """Raise ValueError where strangers would come in unasked; for the server alone, other commands open no door."""
+        guarded = bool(self.accounts) or self.token is not None
+        # A Space is there for strangers; what they may do is limited (`studio.limits`).
+        check_exposure(self.host, guarded=guarded, insecure=self.insecure or self.hosted)
+
     @classmethod
     def from_environment(
         cls, environment: Mapping[str, str], *, space_storage: Path = Path("/data")
     ) -> Settings:
-        """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_AUTH (user:password), a Space's variables.
+        """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_MCP (1), a Space's, and who may come in:
 
-        `space_storage` is where a Space mounts storage that outlives it.
+        STUDIO_AUTH (user:password, one a line), STUDIO_AUTH_FILE (a file of the same), D4K_TOKEN (or auto) and
+        STUDIO_INSECURE (1). On a Space D4K_OWNER names its owner where that is not its author.
+
+        `space_storage` is where a Space mounts storage that outlives it; taken where it may be written.
         """
-        hosted = environment.get("SYSTEM") == "spaces" or "SPACE_ID" in environment
-        default_home = space_storage if hosted and space_storage.is_dir() else ROOT / "workspace"
+        hosted = is_hosted(environment)
+        lasting = hosted and space_storage.is_dir() and os.access(space_storage, os.W_OK | os.X_OK)
+        default_home = space_storage if lasting else ROOT / "workspace"
         home = environment.get("STUDIO_HOME", str(default_home))
         if not home.strip():
             raise ValueError("STUDIO_HOME is empty; name a folder, or unset it for the default")
@@ -54,14 +84,39 @@ class Settings:
             hosted=hosted,
             max_megapixels=HOSTED_MAX_MEGAPIXELS if hosted else LOCAL_MAX_MEGAPIXELS,
             max_upload_mib=HOSTED_MAX_UPLOAD_MIB if hosted else LOCAL_MAX_UPLOAD_MIB,
-            auth=_auth(environment.get("STUDIO_AUTH")),
+            accounts=_accounts(environment),
+            token=_token(environment.get("D4K_TOKEN")),
+            insecure=_yes(environment, "STUDIO_INSECURE"),
+            zero_gpu=hosted and environment.get("SPACES_ZERO_GPU") == "true",
+            owner=environment.get("D4K_OWNER", environment.get("SPACE_AUTHOR_NAME")) if hosted else None,
+            login=hosted and "OAUTH_CLIENT_ID" in environment,
+            mcp=_yes(environment, "STUDIO_MCP"),
         )
 
 
-def _auth(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    user, colon, password = text.partition(":")
-    if not (user and colon and password):
+def is_hosted(environment: Mapping[str, str]) -> bool:
+    """Whether this is a Space: strangers use it, so nothing of the machine is theirs to name."""
+    return environment.get("SYSTEM") == "spaces" or "SPACE_ID" in environment
+
+
+def _yes(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "0")
+    if text not in ("0", "1"):
+        raise ValueError(f"{name} must be 0 or 1, got {text!r}")
+    return text == "1"
+
+
+def _accounts(environment: Mapping[str, str]) -> Accounts:
+    text, file = environment.get("STUDIO_AUTH"), environment.get("STUDIO_AUTH_FILE")
+    given = () if text is None else parse_accounts(text.splitlines(), source="STUDIO_AUTH")
+    if text is not None and not given:
         raise ValueError("STUDIO_AUTH must read user:password; set it so, or unset it for no login")
-    return user, password
+    accounts = given if file is None else (*given, *read_accounts(Path(file).expanduser()))
+    users = [user for user, _ in accounts]
+    if len(set(users)) < len(users):
+        raise ValueError(f"a user of STUDIO_AUTH stands in {file} too; leave one entry out")
+    return accounts
+
+
+def _token(text: str | None) -> str | None:
+    return text if text is None or text == "auto" else check_token(text)

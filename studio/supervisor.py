@@ -127,33 +127,39 @@ class WorkerSupervisor:
 
     def _mend_jobs(self) -> None:
         """Interrupt the running jobs of dead workers, and let those go on that may."""
-        lost = self._jobs.interrupt_lost(lambda job: is_alive(job.worker_pid, job.worker_created_at))
-        if not lost:
-            return
         at = time.time()
         is_fresh = self._death is not None and at - self._death.at < 2 * LOOK_EVERY_S
         how = self._death.how if self._death is not None and is_fresh else "it vanished"
+        lost = self._jobs.interrupt_lost(
+            lambda job: is_alive(job.worker_pid, job.worker_created_at),
+            explain=lambda job: self._why(job, at, how),
+        )
+        if not lost:
+            return
         resumed, left = [], []
         for job in lost:
             if job.cancel_requested:
                 self._jobs.give_up(job.id)
             elif job.attempts < MAX_ATTEMPTS:
-                self._explain(job, at, how, "it resumes from its last saved step")
                 self._jobs.resume(job.id)
                 resumed.append(job.id)
             else:
-                self._explain(job, at, how, "it was not the first time, so retry it by hand, perhaps smaller")
                 left.append(job.id)
         self._death = Death(at, how, tuple(resumed), tuple(left))
 
-    def _explain(self, job: Job, at: float, how: str, remedy: str) -> None:
-        """Write into an interrupted job what happened and what comes next."""
+    def _why(self, job: Job, at: float, how: str) -> str:
+        """What happened to an interrupted job, and what comes next."""
         progress = job.progress
         doing = progress.stage if progress.stage else "starting"
         where = f"{doing}, step {progress.step} of {progress.num_steps}" if progress.step else doing
         last = last_lines(self._workspace.worker_log)
         said = f"; last in its log: {last}" if last else ""
-        self._jobs.annotate(job.id, f"the worker died at {_clock(at)} while {where} ({how}); {remedy}{said}")
+        remedy = (
+            "it resumes from its last saved step"
+            if job.attempts < MAX_ATTEMPTS
+            else "it was not the first time, so retry it by hand, perhaps smaller"
+        )
+        return f"the worker died at {_clock(at)} while {where} ({how}); {remedy}{said}"
 
     def _start_worker(self) -> None:
         inherited = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []

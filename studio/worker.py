@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from studio.database import DatabaseBusy, insist
+from studio.free_memory import take_wish
 from studio.jobs import Job, JobTable
 from studio.processes import created_at, is_alive
 from studio.worker_log import say
@@ -36,8 +37,17 @@ Handler = Callable[[Job], bool]
 class Worker:
     """Takes one job after the other and sees that each of them ends in the table."""
 
-    def __init__(self, workspace: Workspace, jobs: JobTable, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        jobs: JobTable,
+        handlers: Mapping[str, Handler],
+        *,
+        free_memory: Callable[[], str | None] | None = None,
+    ) -> None:
+        """`free_memory` closes what is kept open between jobs, for whoever asks for it, and says what that was."""
         self.workspace, self.jobs, self.handlers = workspace, jobs, handlers
+        self._free_memory = free_memory
         self._began_at = created_at(os.getpid())
 
     def run(self, *, idle_exit_s: float = IDLE_EXIT_S) -> None:
@@ -47,8 +57,14 @@ class Worker:
             if self.run_next():
                 idle_since = time.monotonic()
             else:
+                self._free_if_asked()
                 time.sleep(POLL_S)
         say(f"no work and no server for {idle_exit_s:g} s, goodbye")
+
+    def _free_if_asked(self) -> None:
+        if self._free_memory is not None and take_wish(self.workspace):
+            freed = self._free_memory()
+            say("nothing was open" if freed is None else f"closed {freed}, as was asked")
 
     def run_next(self) -> bool:
         """Do one waiting job; False if none waits."""
@@ -107,6 +123,7 @@ def work(workspace: Workspace, *, idle_exit_s: float) -> None:
     """Do all of a home's jobs; the caller holds its lock."""
     from studio.pipelines import quiet_libraries
     from studio.render_jobs import RenderJobs
+    from studio.training_jobs import TrainingJobs
 
     quiet_libraries()
     jobs = JobTable(workspace.database)
@@ -114,7 +131,9 @@ def work(workspace: Workspace, *, idle_exit_s: float) -> None:
     renders.tidy()
     write_lock_note(workspace.worker_lock, {"state": "ready"})
     say(f"worker {os.getpid()} is ready")
-    Worker(workspace, jobs, {"render": renders.do}).run(idle_exit_s=idle_exit_s)
+    trainings = TrainingJobs(workspace, jobs, free_memory=renders.keeper.free)
+    handlers = {"render": renders.do, "train": trainings.do}
+    Worker(workspace, jobs, handlers, free_memory=renders.keeper.free).run(idle_exit_s=idle_exit_s)
 
 
 def main() -> None:

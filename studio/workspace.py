@@ -85,6 +85,11 @@ class Workspace:
         return self.cache / "uploads"
 
     @property
+    def looking(self) -> Path:
+        """What Inspect makes of pictures: a cache."""
+        return self.cache / "looking"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -103,7 +108,7 @@ class Workspace:
     def folders(self) -> tuple[Path, ...]:
         return (
             *(self.pictures, self.thumbnails, self.runs, self.datasets, self.latents, self.previews),
-            *(self.uploads, self.logs),
+            *(self.uploads, self.looking, self.logs),
         )
 
     @contextmanager
