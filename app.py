@@ -5,28 +5,43 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from studio.doors import new_token
 from studio.settings import Settings
+
+SECRETS = ("STUDIO_AUTH", "D4K_TOKEN")
 
 if TYPE_CHECKING:
     import gradio as gr
 
+    from studio.in_place_worker import InPlaceWorker
     from studio.supervisor import WorkerSupervisor
     from studio.workspace import Workspace
 
 
 def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
     """Construct everything and pass it in: (page, what its launch() is told). No worker is started here."""
-    from studio.supervisor import WorkerSupervisor
     from studio.workspace import Workspace
 
     workspace = Workspace.open(settings.home)
-    return build_in(workspace, settings, WorkerSupervisor(workspace, settings))
+    return build_in(workspace, settings, new_worker(workspace, settings))
+
+
+def new_worker(workspace: Workspace, settings: Settings) -> WorkerSupervisor | InPlaceWorker:
+    """A process of its own, or, where the GPU is lent to this one alone, a thread of it."""
+    if settings.zero_gpu:
+        from studio.in_place_worker import InPlaceWorker
+
+        return InPlaceWorker(workspace)
+    from studio.supervisor import WorkerSupervisor
+
+    return WorkerSupervisor(workspace, settings)
 
 
 def build_in(
-    workspace: Workspace, settings: Settings, supervisor: WorkerSupervisor
+    workspace: Workspace, settings: Settings, worker: WorkerSupervisor | InPlaceWorker
 ) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page over an opened workspace."""
     from studio.ui.startup import import_gradio
@@ -35,17 +50,27 @@ def build_in(
 
     from studio.gallery import Gallery
     from studio.jobs import JobTable
+    from studio.ui.hosting import hosting
     from studio.ui.layout import build_page
     from studio.ui.theme import HEAD, studio_theme, style_sheets
 
     # Served where they lie: a cached copy of every 20 MB master would double what the studio writes.
-    gradio.set_static_paths([workspace.pictures, workspace.previews])
-    demo = build_page(JobTable(workspace.database), Gallery(workspace), settings, supervisor.describe)
+    gradio.set_static_paths([workspace.pictures, workspace.previews, workspace.looking])
+    host = hosting(workspace, settings, getattr(worker, "submitted", None))
+    demo = build_page(
+        JobTable(workspace.database, viewer=host.viewer),
+        Gallery(workspace, viewer=host.viewer),
+        settings,
+        worker.describe,
+        looking=workspace.looking,
+        gate=host.gate,
+    )
     demo.queue(max_size=64, default_concurrency_limit=8)
     return demo, {
         "server_name": settings.host,
         "server_port": settings.port,
-        "auth": settings.auth,
+        "auth": list(settings.accounts) if settings.accounts else None,
+        "app_kwargs": {"middleware": host.middleware},
         "max_file_size": f"{settings.max_upload_mib}mb",
         "theme": studio_theme(),
         "css_paths": style_sheets(),
@@ -55,6 +80,7 @@ def build_in(
         "footer_links": [],
         "enable_monitoring": False,
         "share": False,
+        "mcp_server": settings.mcp,
         "quiet": True,
     }
 
@@ -62,7 +88,10 @@ def build_in(
 def main() -> None:
     """Serve until interrupted. Renders live in the worker process and go on without this one."""
     try:
-        serve(Settings.from_environment(os.environ))
+        settings = Settings.from_environment(os.environ)
+        for name in SECRETS:  # workers and trainings are started with what is left
+            os.environ.pop(name, None)
+        serve(settings)
     except ValueError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
@@ -71,15 +100,18 @@ def main() -> None:
 
 def serve(settings: Settings) -> None:
     """Hold the home's lock, answer the browser, watch over the worker."""
-    from studio.supervisor import WorkerSupervisor
     from studio.workspace import Workspace
 
+    settings.check_exposure()
+    made = new_token() if settings.token == "auto" else None
+    if made is not None:
+        settings = replace(settings, token=made)
     workspace = Workspace.open(settings.home)
     address = f"http://{settings.host}:{settings.port}"
     with ExitStack() as stack:
         stack.enter_context(workspace.serve_lock(address))
-        supervisor = WorkerSupervisor(workspace, settings)
-        demo, launch = build_in(workspace, settings, supervisor)
+        worker = new_worker(workspace, settings)
+        demo, launch = build_in(workspace, settings, worker)
         try:
             demo.launch(**launch, prevent_thread_lock=True)
         except OSError as error:
@@ -87,9 +119,11 @@ def serve(settings: Settings) -> None:
                 f"port {settings.port} of {settings.host} cannot be had, another program may hold it; "
                 "stop that, or choose another with --port or STUDIO_PORT"
             ) from error
-        supervisor.start()
-        stack.callback(supervisor.stop)
+        worker.start()
+        stack.callback(worker.stop)
         print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)
+        if made is not None:  # the one place where it is told
+            print(f"It opens with this address, once in each browser: {address}/?token={made}", flush=True)
         demo.block_thread()
 
 

@@ -8,8 +8,11 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import GradioModel
 
-from studio.models import CATALOGUE
+from studio.catalogue import CATALOGUE
+from studio.memory import RUNG_TITLES
+from studio.requests import MAX_COARSE_FIRST, MAX_STEPS, SPEED_CHOICES
 from studio.ui.components import Drawn
+from studio.ui.lora_stack import LoraServer, LoraStack
 from studio.ui.notes import model_choices
 from studio.ui.sizes import CUSTOM, PRESETS, preset_of, size_sentence
 
@@ -36,9 +39,14 @@ class Controls:
     height_px: gr.Number
     num_inference_steps: gr.Slider
     guidance_scale: gr.Slider
+    coarse_first: gr.Slider
     seed: gr.Number
     seed_mode: gr.Radio
     count: gr.Slider
+    adapters: LoraStack
+    rope: gr.Dropdown
+    speed: gr.Dropdown
+    memory: gr.Dropdown
 
     def widgets(self) -> list[Any]:
         return [getattr(self, name) for name in CONTROL_NAMES]
@@ -67,6 +75,7 @@ class Rail:
     size_row: gr.Row
     size_note: gr.Markdown
     model_note: gr.Markdown
+    fit_note: gr.Markdown
     drop: gr.File
     generate: gr.Button
 
@@ -119,7 +128,7 @@ def build_controls() -> Rail:
             with gr.Row(elem_classes="pair"):
                 steps = gr.Slider(
                     1,
-                    100,
+                    MAX_STEPS,
                     value=default.default_steps,
                     step=1,
                     label="Steps",
@@ -137,6 +146,16 @@ def build_controls() -> Rail:
                     buttons=[],
                     elem_id="guidance",
                 )
+            coarse_first = gr.Slider(
+                0,
+                MAX_COARSE_FIRST,
+                value=default.default_coarse_first,
+                step=0.05,
+                label="Coarse first",
+                info="Compose small, then draw anew at full size from this noise level; 0 is off",
+                buttons=[],
+                elem_id="coarse-first",
+            )
             seed_mode = gr.Radio(
                 [("Random", "random"), ("Fixed", "fixed"), ("Walk", "walk")],
                 value="random",
@@ -149,6 +168,35 @@ def build_controls() -> Rail:
                 count = gr.Slider(
                     1, 16, value=1, step=1, label="Pictures", min_width=100, buttons=[], elem_id="count"
                 )
+            adapters = LoraStack(server=LoraServer(), elem_id="loras", padding=False)
+            with gr.Accordion("Speed and positions", open=False, elem_id="speed-and-positions"):
+                rope = gr.Dropdown(
+                    [
+                        ("The model's own", "none"),
+                        ("Stretched (NTK)", "ntk"),
+                        ("Stretched by parts (YaRN)", "yarn"),
+                        ("Stretched while noise is high (dynamic)", "dynamic"),
+                    ],
+                    value="none",
+                    label="Positions beyond the trained size",
+                    info="For FLUX models above 1024² (F8) or 2048² (F16)",
+                    elem_id="rope",
+                )
+                speed = gr.Dropdown(
+                    list(SPEED_CHOICES),
+                    value=[],
+                    multiselect=True,
+                    allow_custom_value=True,
+                    label="Quicker",
+                    info="A cache changes the picture; `d4k speed` measures how much",
+                    elem_id="speed",
+                )
+            memory = gr.Dropdown(
+                [("Automatic", "auto"), *((title.capitalize(), rung) for rung, title in RUNG_TITLES.items())],
+                value="auto",
+                label="Memory",
+                elem_id="memory",
+            )
             drop = gr.File(
                 label="Drop a picture here to restore its settings",
                 file_types=["image"],
@@ -158,8 +206,10 @@ def build_controls() -> Rail:
                 elem_id="drop",
             )
     with gr.Column(elem_classes="rail-foot", min_width=0):
+        fit_note = gr.Markdown(elem_classes="note", elem_id="fit-note")
         generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
     controls = Controls(
-        prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, seed, seed_mode, count
-    )
-    return Rail(controls, examples, size_row, size_note, model_note, drop, generate)
+        prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
+        seed_mode, count, adapters, rope, speed, memory,
+    )  # fmt: skip
+    return Rail(controls, examples, size_row, size_note, model_note, fit_note, drop, generate)

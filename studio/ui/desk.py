@@ -6,22 +6,34 @@ Submitting only writes to the job table; everything shown is read back from it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from studio.fit_note import fit_note
+from studio.free_memory import free_memory
 from studio.gallery import Gallery
 from studio.jobs import JobTable
-from studio.models import check_available, find_model
-from studio.requests import SeedMode, expand_requests
+from studio.models import check_available, check_options, find_model
+from studio.requests import RenderRequest, SeedMode, expand_requests
 from studio.settings import Settings
 from studio.ui.header import StageStatus, WorkerStatus, worker_status
+from studio.ui.lora_stack import (
+    LoraContent,
+    LoraOption,
+    adapters_of,
+    at_strengths,
+    lora_options,
+    strengths_of,
+)
 from studio.ui.messages import shows_errors
-from studio.ui.notes import model_choices, model_note, size_note
+from studio.ui.notes import model_choices, model_note, plain_text, size_note, warning
 from studio.ui.queue_panel import queue_rows
 from studio.ui.restoring import remembered_form
 from studio.ui.sizes import CUSTOM, preset_size
+from studio.ui.submission_gate import SubmissionGate
 from studio.ui.watching import Watch, finished, stage_view
 
 Plain = dict[str, Any]
@@ -35,6 +47,7 @@ class Desk:
     gallery: Gallery
     settings: Settings
     worker_words: Callable[[], str]
+    gate: SubmissionGate = field(default_factory=SubmissionGate)
 
     @shows_errors
     def submit(
@@ -48,9 +61,14 @@ class Desk:
         height_px: int,
         num_inference_steps: int,
         guidance_scale: float,
+        coarse_first: float,
         seed: int,
         seed_mode: SeedMode,
         count: int,
+        adapters: LoraContent,
+        rope: str,
+        speed: list[str] | None,
+        memory: str,
         watch: Plain | None,
     ) -> tuple[Any, ...]:
         """Put the renders in the queue and watch them; the form's seed becomes the one to go on from."""
@@ -68,13 +86,56 @@ class Desk:
             height_px=height_px,
             num_inference_steps=int(num_inference_steps),
             guidance_scale=float(guidance_scale),
+            coarse_first=float(coarse_first),
+            adapters=adapters_of(adapters),
+            rope=rope,
+            speed=",".join([] if speed is None else speed),
+            memory=memory,
         )
+        check_options(find_model(model), rope=rope, speed=requests[0].speed)
+        requests = at_strengths(requests, strengths_of(adapters.strengths))
         self.check_hosted_size(width_px, height_px)
+        self.gate.admit(requests, self.jobs)
         submitted = [
             self.jobs.submit("render", request.to_dict(), label=request.prompt) for request in requests
         ]
+        self.gate.submitted(submitted)
         next_seed = requests[-1].seed + 1 if seed_mode == "walk" else requests[-1].seed
         return (next_seed % 2**32, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
+
+    def fit_note(
+        self,
+        model: str,
+        preset: str,
+        width_px: int | None,
+        height_px: int | None,
+        num_inference_steps: int,
+        guidance_scale: float,
+        coarse_first: float,
+        count: int,
+        adapters: LoraContent,
+        memory: str,
+    ) -> str:
+        """What Generate would take; empty where the size or the model has a trouble of its own, told elsewhere."""
+        try:
+            entry = find_model(model)
+            width_px, height_px = chosen_size(preset, width_px or 0, height_px or 0)
+            request = RenderRequest(
+                prompt="size",
+                width_px=width_px,
+                height_px=height_px,
+                num_inference_steps=int(num_inference_steps),
+                guidance_scale=float(guidance_scale),
+                coarse_first=float(coarse_first),
+                adapters=adapters_of(adapters),
+                seed=0,
+                memory=memory,
+            )
+            home = self.gallery.workspace.root
+            note = fit_note(entry, request, free_memory(Path.home()), home, num_pictures=int(count))
+        except ValueError:
+            return ""
+        return warning(note.text) if note.is_warning else plain_text(note.text)
 
     def check_hosted_size(self, width_px: int, height_px: int) -> None:
         megapixels = width_px * height_px / 1e6
@@ -101,8 +162,12 @@ class Desk:
         )
 
     def version(self, watch: Watch) -> str:
-        """Differs whenever the page would differ; cheap enough for every tick."""
-        return f"{self.jobs.version()} {self.gallery.version()} {self.worker_words()} {watch}"
+        """Differs whenever the page would differ."""
+        return f"{self.changes()} {watch}"
+
+    def changes(self) -> str:
+        """Differs whenever any page might differ; cheap enough to be asked by every page all the time."""
+        return f"{self.jobs.version()} {self.gallery.version()} {self.worker_words()}"
 
     def tick(self, watch: Plain | None, seen: str) -> Any:
         """One look at the table; nothing is sent when nothing changed.
@@ -114,7 +179,7 @@ class Desk:
             return gr.skip() if self.version(watched) == seen else self.look(watched)
         except (
             ValueError
-        ) as error:  # a locked database: say so in place, a toast each tick would bury the page
+        ) as error:  # a locked database: say so in place, a toast each time would bury the page
             trouble = StageStatus(text=str(error), state="failed")
             ill = WorkerStatus(text="cannot read the job table", mood="ill")
             return gr.skip(), trouble, gr.skip(), gr.skip(), ill, seen
@@ -151,6 +216,10 @@ class Desk:
     def open_picture(self, watch: Plain | None, picture_id: str) -> tuple[Any, ...]:
         watched = Watch.from_plain(watch)
         return self.show(watched.of_picture(picture_id, self.num_done(watched)))
+
+    def offer_adapters(self) -> tuple[LoraOption, ...]:
+        """The LoRAs that there are now."""
+        return lora_options(self.gallery.workspace)
 
     def show_newest(self, watch: Plain | None) -> tuple[Any, ...]:
         """The reader took up the offer of the "new picture" chip."""
@@ -193,13 +262,16 @@ def offer_models() -> Any:
     return gr.Dropdown(choices=model_choices())
 
 
-def choose_model(model: str) -> tuple[Any, Any, str]:
-    """The model's own steps and guidance, and its note."""
+def choose_model(model: str) -> tuple[Any, Any, Any, str]:
+    """The model's own steps, guidance and way to compose, and its note."""
     try:
         entry = find_model(model)
     except ValueError:
-        return gr.skip(), gr.skip(), model_note(model)
-    return entry.default_steps, entry.default_guidance_scale, model_note(model)
+        return gr.skip(), gr.skip(), gr.skip(), model_note(model)
+    return (
+        *(entry.default_steps, entry.default_guidance_scale, entry.default_coarse_first),
+        model_note(model),
+    )
 
 
 def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, int, int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gradio.data_classes import FileData, GradioModel
@@ -31,7 +32,7 @@ class DetailsContent(GradioModel):
 
 
 class PictureDetails(Drawn):
-    """Event: act (action "remix", "use_seed", "use_all", "star" or "unstar", and id)."""
+    """Events: act (action "remix", "use_seed", "use_all", "star" or "unstar", and id), inspect (id)."""
 
     data_model = DetailsContent
     scripts = ("picture_details.js",)
@@ -46,6 +47,8 @@ class PictureDetails(Drawn):
     <button class="plain-button details-remix" type="button" title="All settings but the seed">Remix</button>
     <button class="plain-button details-seed" type="button" title="Only the seed">Use seed</button>
     <button class="plain-button details-all" type="button" title="All settings and the seed">Use all</button>
+    <button class="plain-button details-inspect" type="button"
+      title="Subbands, texture maps and numbers">Inspect</button>
     <a class="plain-button details-download"
       title="The lossless PNG with its settings inside">Download master</a></div>
   <dl class="details-rows"></dl>
@@ -107,6 +110,10 @@ def record_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
     rows += [(name.replace("_", " "), short_seconds(s)) for name, s in record.get("timings_s", {}).items()]
     if "peak_memory_mib" in record:
         rows.append(("peak memory", f"{record['peak_memory_mib']} MiB"))
+    rows += [
+        ("LoRA", f"{Path(worn['path']).stem} × {worn['weight']:g}, {worn['layers']} layers")
+        for worn in record.get("adapters", ())
+    ]
     if record.get("resumed_from_step"):
         rows.append(("resumed from step", str(record["resumed_from_step"])))
     return rows + [("note", str(note)) for note in record.get("notes", [])]

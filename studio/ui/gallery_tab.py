@@ -9,6 +9,7 @@ import gradio as gr
 
 from studio.ui.details import PictureDetails
 from studio.ui.picture_grid import PAGE, PictureGrid
+from studio.ui.pulse import Pulse
 from studio.ui.shelves import Shelves
 from studio.ui.viewer import DeepViewer
 from studio.ui.wiring import QUIET, SPOKEN
@@ -64,10 +65,10 @@ def build_gallery_tab() -> GalleryTab:
     return GalleryTab(tab, shelf, search, grid, viewer, details, limit, opened, seen)
 
 
-def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, timer: gr.Timer, demo: gr.Blocks) -> None:
+def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.Blocks) -> None:
     shown = [tab.grid, tab.seen]
     gr.on(
-        [tab.shelf.change, tab.search.input],
+        [tab.shelf.change, tab.search.change],
         shelves.turn_to,
         [tab.shelf, tab.search],
         [tab.limit, *shown],
@@ -75,7 +76,7 @@ def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, timer: gr.Timer, demo: g
         **QUIET,
     )
     gr.on([demo.load, tab.tab.select], shelves.show, tab.query(), shown, **QUIET)
-    timer.tick(shelves.tick, [*tab.query(), tab.seen], shown, **QUIET)
+    pulse.beat(shelves.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **QUIET)
     tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **SPOKEN)
     tab.grid.choose(shelves.choose, None, [tab.details, tab.opened], **QUIET)
     tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **QUIET)

@@ -12,6 +12,7 @@ from studio.ui.desk import Desk, choose_model, choose_preset, offer_models, pick
 from studio.ui.details import PictureDetails
 from studio.ui.header import Header, StatusLine
 from studio.ui.notes import size_note
+from studio.ui.pulse import Pulse
 from studio.ui.queue_panel import QueuePanel
 from studio.ui.restoring import Restorer
 from studio.ui.viewer import DeepViewer
@@ -56,26 +57,38 @@ REMEMBER = f"(...values) => Object.fromEntries({list(CONTROL_NAMES)}.map((name, 
 
 
 def wire_generate_tab(
-    tab: GenerateTab, desk: Desk, restorer: Restorer, header: Header, timer: gr.Timer, demo: gr.Blocks
+    tab: GenerateTab, desk: Desk, restorer: Restorer, header: Header, pulse: Pulse, demo: gr.Blocks
 ) -> None:
     rail, controls, page = tab.rail, tab.rail.controls, tab.page(header)
     widgets = controls.widgets()
     rail.generate.click(desk.submit, [*widgets, tab.watch], [controls.seed, *page], **SPOKEN)
     rail.examples.pick(pick_example, None, controls.prompt, **QUIET)
-    numbers = [controls.num_inference_steps, controls.guidance_scale]
+    numbers = [controls.num_inference_steps, controls.guidance_scale, controls.coarse_first]
     controls.model.input(choose_model, controls.model, [*numbers, rail.model_note], **QUIET)
     size = [controls.preset, controls.width_px, controls.height_px]
     controls.preset.input(choose_preset, size, [rail.size_row, *size[1:], rail.size_note], **QUIET)
     gr.on([controls.width_px.input, controls.height_px.input], size_note, size[1:], rail.size_note, **QUIET)
+    takes: list[Any] = [
+        *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
+    ]
+    gr.on(
+        [demo.load, *(widget.change for widget in takes)],
+        desk.fit_note,
+        takes,
+        rail.fit_note,
+        trigger_mode="always_last",
+        **QUIET,
+    )
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **SPOKEN)
 
     tab.queue.act(desk.act_on_job, tab.watch, page, **SPOKEN)
     tab.status.act(desk.act_on_job, tab.watch, page, **SPOKEN)
     tab.viewer.show_newest(desk.show_newest, tab.watch, page, **QUIET)
     tab.viewer.turn(desk.turn, tab.watch, page, **QUIET)
-    timer.tick(desk.tick, [tab.watch, tab.seen], page[1:], **QUIET)
+    pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
 
     memory = gr.BrowserState(None, storage_key="d4k-form", secret=NO_SECRET)
     demo.load(desk.open_page, [tab.watch, memory], [*page[1:], *rail.form()], **QUIET)
+    controls.adapters.asked.offers = desk.offer_adapters
     demo.load(offer_models, None, controls.model, **QUIET)
     gr.on([widget.change for widget in widgets], None, widgets, memory, js=REMEMBER, **QUIET)

@@ -7,6 +7,8 @@ bar.querySelector(".bar-theme").addEventListener("click", () => {
   localStorage.setItem("d4k-theme", dark() ? "dark" : "light");
 });
 
+bar.querySelector(".bar-models").addEventListener("click", () => window.dispatchEvent(new Event("d4k-models")));
+
 // Open is the rule in a wide window and the exception on a phone, so the mark names the exception of each.
 bar.querySelector(".bar-rail").addEventListener("click", () => {
   const rooms = document.querySelector("#rooms");

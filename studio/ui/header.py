@@ -30,6 +30,8 @@ class Header(Drawn):
   <h1 class="bar-name">{WORDMARK}<span>Diffusion-4K <em>Studio</em></span></h1>
   <div class="bar-space"></div>
   <div class="bar-status" role="status"><i></i><span></span></div>
+  <button class="bar-button bar-models" type="button" title="Models: sizes, downloads, memory"
+    aria-label="Models">{icon("models")}</button>
   <button class="bar-button bar-theme" type="button" title="Dark or light"
     aria-label="Dark or light">{icon("half")}</button>
 </header>

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from studio.models import CATALOGUE, check_available, find_model
+from studio.catalogue import CATALOGUE
+from studio.models import check_available, find_model
 from studio.requests import RenderRequest
 from studio.ui.sizes import size_sentence
 

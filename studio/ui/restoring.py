@@ -8,12 +8,14 @@ from typing import Any
 
 import gradio as gr
 
+from studio.catalogue import CATALOGUE
 from studio.gallery import Gallery
 from studio.metadata import read_settings
-from studio.models import CATALOGUE, find_model
+from studio.models import find_model
 from studio.settings import Settings
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.details import DetailsContent, details_of_picture
+from studio.ui.lora_stack import LoraContent, restored_stack
 from studio.ui.messages import shows_errors
 from studio.ui.notes import model_note, size_note
 from studio.ui.sizes import CUSTOM, preset_of
@@ -69,6 +71,11 @@ def as_form(settings: Plain) -> Plain:
         del form["model"]
     if "width_px" in form and "height_px" in form:
         form["preset"] = preset_of(int(form["width_px"]), int(form["height_px"]))
+    if "num_inference_steps" in form:  # pictures from before there was a choice were drawn at full size alone
+        form.setdefault("coarse_first", 0.0)
+        form.setdefault("rope", "none")
+        form["speed"] = [name for name in str(form.get("speed", "")).split(",") if name]
+    form["adapters"] = restored_stack(settings.get("adapters", ()))
     form["seed_mode"] = "fixed" if "seed" in form else "random"
     return {**form, "as_list": False, "count": 1}
 
@@ -90,7 +97,10 @@ def remembered_form(form: Plain | None) -> tuple[Any, ...]:
     """The form as this browser left it, or with the default model's note for a new browser."""
     if form is None:
         return form_updates(model=CATALOGUE[0].id)
-    return form_updates(**{name: form[name] for name in CONTROL_NAMES if name in form})
+    kept = {name: form[name] for name in CONTROL_NAMES if name in form}
+    if kept.get("adapters") is not None:
+        kept["adapters"] = LoraContent(**kept["adapters"])
+    return form_updates(**kept)
 
 
 def is_known(model: str) -> bool:

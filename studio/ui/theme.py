@@ -9,7 +9,20 @@ from pathlib import Path
 
 import gradio as gr
 
-STYLE_SHEETS = ("studio.css", "controls.css", "viewer.css", "queue.css", "pictures.css", "phone.css")
+STYLE_SHEETS = (
+    "studio.css",
+    "controls.css",
+    "viewer.css",
+    "queue.css",
+    "pictures.css",
+    "inspect.css",
+    "compare.css",
+    "models.css",
+    "finetune.css",
+    "grid.css",
+    "dataset.css",
+    "phone.css",
+)
 
 # Run before the first paint, so that a reader who chose a side never sees the other one flash by.
 HEAD = """

@@ -1,0 +1,24 @@
+// Asks the server for the version of the watched runs while they are seen, and tells of another one.
+const mark = element.querySelector(".run-pulse");
+let seen = "";
+let asking = false;
+
+async function look() {
+  if (!element.isConnected) return clearInterval(timer);
+  if (asking || document.hidden || !mark.getClientRects().length) return;
+  asking = true;
+  try {
+    const version = await server.runs_version({ runs: props.value.runs });
+    if (version !== seen) trigger("news", {});
+    seen = version;
+  } catch {
+    seen = ""; // whatever it says when it is back is news
+  }
+  asking = false;
+}
+
+// A press of a button is news, too. All news goes one way, so that an older look never overwrites a newer one.
+const poke = () => (element.isConnected ? trigger("news", {}) : window.removeEventListener("d4k-runs", poke));
+window.addEventListener("d4k-runs", poke);
+const timer = setInterval(look, 1000 * props.value.seconds);
+document.addEventListener("visibilitychange", look);
