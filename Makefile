@@ -16,7 +16,9 @@ check: .venv/installed-test
 	$(BIN)/mypy
 
 bench: .venv/installed-test
-	$(BIN)/python tests/bench/bench_f16_decode.py
+	$(BIN)/python -m tests.bench.bench_f16_decode
+	$(BIN)/python -m tests.bench.bench_metrics
+	$(BIN)/python -m tests.bench.bench_render_memory
 
 micro: .venv/installed
 	$(BIN)/python -m finetune.micro

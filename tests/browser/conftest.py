@@ -147,14 +147,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     served.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ended with the last test of this folder: Playwright keeps an event loop running in the main thread."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM))
         yield browser
         browser.close()
+
+
+CUT_STREAMS = ("AbortError", "Connection errored out", "BROKEN_CONN")
+"""What Gradio's client says of an event stream that a reload or a starved machine cut. The page asks again; whether it
+does is what the tests look at."""
 
 
 @dataclass
@@ -177,7 +183,7 @@ class Guard:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def note(self, kind: str, text: str) -> None:
-        if kind == "error":
+        if kind == "error" and not any(words in text for words in CUT_STREAMS):
             self.complaints.append(text)
 
 
@@ -211,6 +217,7 @@ def clean(guard: Guard) -> Iterator[None]:
 
 
 def open_studio(page: Page, server: Server) -> None:
+    page.set_default_timeout(90_000)  # a slow machine is no fault of the page
     page.goto(server.url)
     page.wait_for_selector("#stage .viewer")
     page.wait_for_selector(".bar-status[data-mood]")

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from studio.gallery import Gallery
 from studio.requests import RenderRequest
@@ -84,12 +84,56 @@ def take(browser: Browser, url: str, name: str, folder: Path) -> None:
         page.keyboard.press("1")
         page.wait_for_timeout(2000)
         page.screenshot(path=folder / f"{name}-viewer.png")
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(400)
+        inspect(page, name, folder)
+        compare(page, name, folder)
+    finetune(page, name, folder)
     print(
         json.dumps(
             {"look": name, "overflow_px": page.evaluate("document.documentElement.scrollWidth - innerWidth")}
         )
     )
     context.close()
+
+
+def inspect(page: Page, name: str, folder: Path) -> None:
+    page.get_by_role("tab", name="Inspect").click()
+    choose(page, "#inspect-pictures", (0, 1))
+    page.wait_for_selector("#energies .js-plotly-plot", timeout=60_000)
+    page.locator("#inspect-layer input[value=subbands]").click()
+    page.wait_for_timeout(4000)
+    page.screenshot(path=folder / f"{name}-inspect.png", full_page=name == "phone")
+
+
+def finetune(page: Page, name: str, folder: Path) -> None:
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.wait_for_selector("#ft-toml, .runs-row, .runs", state="attached")
+    page.wait_for_timeout(2500)
+    runs = page.locator(".runs-row")
+    if runs.count():
+        runs.first.click()
+        page.wait_for_timeout(2500)
+    page.screenshot(path=folder / f"{name}-finetune.png", full_page=name == "phone")
+
+
+def compare(page: Page, name: str, folder: Path) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    choose(page, "#compare-pictures", (0, 1, 2))
+    page.locator("#compare-go").click()
+    page.wait_for_selector(".compare-table[data-done=true]", timeout=60_000)
+    page.locator(".compare-table tbody tr").nth(1).click()
+    page.wait_for_timeout(2500)
+    page.screenshot(path=folder / f"{name}-compare.png", full_page=name == "phone")
+
+
+def choose(page: Page, field: str, places: tuple[int, ...]) -> None:
+    """Pick options of a list of pictures by their places."""
+    page.locator(f"{field} input").click()
+    for place in places:
+        page.get_by_role("option").nth(place).click()
+    page.locator(f"{field} input").press("Escape")
+    page.locator(f"{field} input").press("Tab")
 
 
 def serve_drawn_pictures(home: Path) -> Server:

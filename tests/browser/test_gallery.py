@@ -165,6 +165,12 @@ def test_a_phone_scrolls_one_way_only(browser: Browser, server: Server, guard: G
     open_studio(page, server)
     wide = "document.documentElement.scrollWidth - innerWidth"
     assert page.evaluate(wide) <= 0
+    for tab in page.locator("#rooms > .tab-wrapper").first.get_by_role("tab").all():
+        box = tab.bounding_box()  # each of the five names whole, and on the screen
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert tab.evaluate("node => node.scrollWidth <= node.clientWidth"), tab.inner_text()
     assert not page.locator("#model").is_visible()
     page.get_by_role("button", name="Show or hide the controls").click()
     page.locator("#model").wait_for()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +45,16 @@ def wait_for_picture(page: Page) -> None:
     page.wait_for_selector(f'{STAGE}[data-kind="picture"][data-scene^="job-"]', timeout=RENDER_MS)
 
 
-def test_the_page_answers_within_four_seconds(server: Server) -> None:
-    """Counted in CPU time, which is the time that an idle machine takes; a busy one must not fail this."""
-    assert server.cpu_seconds_to_answer < 4
+def test_the_page_answers_about_as_soon_as_gradio_alone(server: Server) -> None:
+    """In CPU time, a ratio in one run: no busy or slow machine fails this, torch in the page's process does.
+
+    On the machine of the README's figures this is 2.3 to 2.7 s.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "import gradio"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    alone = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert server.cpu_seconds_to_answer < 1.6 * alone
 
 
 def test_prompt_to_picture_at_one_to_one(page: Page, server: Server, tiny_model: Path) -> None:
@@ -66,7 +76,7 @@ def test_prompt_to_picture_at_one_to_one(page: Page, server: Server, tiny_model:
 def test_a_closely_watched_picture_stays_and_the_new_one_is_offered(
     page: Page, server: Server, tiny_model: Path
 ) -> None:
-    ask(page, tiny_model, "two pictures", side_px=512, steps=20, seed=1, count=2)
+    ask(page, tiny_model, "two pictures", side_px=512, steps=LONG_STEPS, seed=1, count=2)
     generate(page)
     wait_for_picture(page)
     page.locator(f"{STAGE} .viewer-canvas").click()

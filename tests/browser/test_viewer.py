@@ -37,7 +37,7 @@ def view(page: Page) -> dict[str, str]:
 
 
 def wait_for_step(page: Page, step: str) -> None:
-    page.wait_for_selector(f'{STAGE}[data-step="{step}"]', timeout=15_000)
+    page.wait_for_selector(f'{STAGE}[data-step="{step}"]', timeout=90_000)
 
 
 def canvas_pixels(page: Page, x: int, y: int, width: int, height: int) -> np.ndarray:

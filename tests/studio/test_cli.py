@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from studio.catalogue import CATALOGUE
 from studio.cli import app
 from studio.gallery import Gallery
 from studio.jobs import JobTable
 from studio.metadata import read_settings
-from studio.models import CATALOGUE
 from studio.requests import RenderRequest
 from studio.workspace import Workspace
 

@@ -153,17 +153,23 @@ def test_jobs_of_the_dead_are_interrupted_and_resume_first(jobs: JobTable) -> No
     (job,) = jobs.interrupt_lost(is_alive)
     assert (job.id, job.state, job.error) == (lost, "interrupted", "the worker died during denoising")
     assert jobs.interrupt_lost(is_alive) == []
-    jobs.annotate(lost, "why")
     jobs.resume(lost)
     assert order(jobs) == [lost, waiting]
     job = jobs.get(lost)
     assert (job.state, job.error, job.attempts, job.preview, job.worker_pid) == (
         "queued",
-        "why",
+        "the worker died during denoising",
         1,
         "a.jpg",
         None,
     )
+
+
+def test_why_is_told_with_the_state_not_after_it(jobs: JobTable) -> None:
+    submit(jobs, 1)
+    jobs.claim(11, 5.0)
+    (job,) = jobs.interrupt_lost(lambda job: False, explain=lambda job: f"why of {job.state} {job.id}")
+    assert job.error == f"why of running {job.id}"
 
 
 def test_the_living_keep_their_jobs(jobs: JobTable) -> None:

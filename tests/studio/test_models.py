@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from studio import model_files, models
-from studio.models import CATALOGUE, check_available, check_size, find_model
+from studio.catalogue import CATALOGUE
+from studio.models import check_available, check_size, find_model
 from studio.requests import RenderRequest
 
 
@@ -65,7 +66,10 @@ def test_found_by_folder(sd3_folder: Path, flux_folder: Path) -> None:
         ("micro4k", "no model 'micro4k'; did you mean micro-4k"),
         ("", "no model ''"),
         ("/no/such/folder", "no model '/no/such/folder'"),
-        ("someone/something", "someone/something is not in the catalogue; download it with `hf download"),
+        (
+            "someone/something",
+            "is not in the catalogue; download it with `d4k models pull someone/something`",
+        ),
     ],
 )
 def test_unknown_models_are_refused(name: str, words: str) -> None:

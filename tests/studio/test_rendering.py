@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from studio.denoising import Preview, RenderCancelled
 from studio.jobs import Progress
 from studio.models import find_model
 from studio.pipelines import OpenedModel, PipelineKeeper, load_pipeline
 from studio.records import picture_record
-from studio.rendering import Preview, RenderCancelled, RenderResult, render
+from studio.rendering import RenderResult, render
 from studio.requests import RenderRequest
 from studio.saved_latents import read_latents
 
@@ -175,7 +176,7 @@ def test_previews_have_one_pixel_a_latent(
 def test_the_last_preview_is_of_the_finished_latents(
     opened: OpenedModel, new_request: NewRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studio.rendering.PREVIEW_EVERY_S", 0.0)
+    monkeypatch.setattr("studio.denoising.PREVIEW_EVERY_S", 0.0)
     watcher = Watcher()
     result = render(opened, new_request(), on_progress=watcher)
     packed = opened.family.pack(result.latents)
@@ -199,24 +200,41 @@ def test_a_size_between_the_models_multiples_is_drawn_larger_and_cut(
 def test_the_length_of_prompts_reaches_the_pipeline(
     sd3: OpenedModel, flux: OpenedModel, new_request: NewRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for opened, class_name in ((sd3, "StableDiffusion3Pipeline"), (flux, "FluxPipeline")):
-        lengths = []
-        kind = type(opened.pipeline)
-        assert kind.__name__ == class_name
-        call = kind.__call__
+    for opened in (sd3, flux):
+        lengths, encode = [], type(opened.pipeline).encode_prompt
 
-        def spy(pipeline: Any, *, call: Any = call, lengths: Any = lengths, **arguments: Any) -> Any:
-            lengths.append(arguments.get("max_sequence_length"))
-            return call(pipeline, **arguments)
+        def spy(*given: Any, encode: Any = encode, lengths: Any = lengths, **named: Any) -> Any:
+            lengths.append(named.get("max_sequence_length"))
+            return encode(*given, **named)
 
-        monkeypatch.setattr(kind, "__call__", spy)
-        render(opened, new_request())
+        monkeypatch.setattr(type(opened.pipeline), "encode_prompt", spy)
+        render(opened, new_request(prompt="never read before"))
         monkeypatch.setattr(opened, "entry", replace(opened.entry, max_sequence_length=64))
-        render(opened, new_request())
-        assert lengths == [None, 64]
+        render(opened, new_request(prompt="never read before"))
+        # Ours, then the pipeline's own, which is handed what was read.
+        assert len(lengths) == 4
+        assert (lengths[0], lengths[2]) == (None, 64)
     # A family that knows better has the last word.
     monkeypatch.setattr("finetune.families.sd3.is_silent", lambda encoder: True)
-    render(sd3, new_request())
+    render(sd3, new_request(prompt="never read before, in silence"))
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux"])
+def test_a_prompt_is_read_once(
+    name: str, request: pytest.FixtureRequest, new_request: NewRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: OpenedModel = request.getfixturevalue(name)
+    first = render(opened, new_request(prompt="a lake, read once"))
+
+    def never(*given: Any, **named: Any) -> None:
+        raise AssertionError("the prompt was read again")
+
+    for encoder in ("text_encoder", "text_encoder_2"):
+        monkeypatch.setattr(getattr(opened.pipeline, encoder), "forward", never)
+    again = render(opened, new_request(prompt="a lake, read once"))
+    np.testing.assert_array_equal(first.image, again.image)
+    with pytest.raises(AssertionError, match="read again"):
+        render(opened, new_request(prompt="another lake"))
 
 
 def test_what_could_not_be_honoured_is_said(
@@ -247,17 +265,21 @@ def test_the_record_is_plain_and_complete(sd3: OpenedModel, new_request: NewRequ
     assert json.loads(json.dumps(record)) == record
     assert record["settings"] == new_request().to_dict()
     assert record["model"]["weights_hash"] == sd3.weights_hash
-    assert (record["decode_path"], record["dtype"], record["placement"]) == ("f16-exact", "float32", "whole")
+    assert (record["decode_path"], record["dtype"], record["memory"]["rung"]) == (
+        "f16-exact",
+        "float32",
+        "resident",
+    )
     assert record["versions"]["torch"] == torch.__version__.partition("+")[0]
 
 
 def test_one_model_is_kept_open(sd3_folder: Path, flux_folder: Path) -> None:
     loaded, still_open = [], []
 
-    def load(entry: Any) -> OpenedModel:
+    def load(entry: Any, *, rung: Any) -> OpenedModel:
         loaded.append(entry.title)
         still_open.extend(seen for seen in opened_before if seen() is not None)
-        opened = load_pipeline(entry, device=torch.device("cpu"))
+        opened = load_pipeline(entry, device=torch.device("cpu"), rung=rung)
         opened_before.append(weakref.ref(opened.pipeline))
         return opened
 
@@ -267,6 +289,7 @@ def test_one_model_is_kept_open(sd3_folder: Path, flux_folder: Path) -> None:
     sd3, flux = find_model(str(sd3_folder)), find_model(str(flux_folder))
     assert keeper.open(sd3) is keeper.open(sd3)
     assert keeper.is_open(sd3)
+    assert not keeper.is_open(sd3, "encoders_freed")
     keeper.open(flux)
     assert not keeper.is_open(sd3)
     assert keeper.free() == flux.id

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from studio import disk, render_jobs
+from studio import disk, ladder
 from studio.database import DatabaseBusy
 from studio.gallery import Gallery
 from studio.jobs import Job, JobTable, Progress
@@ -157,9 +157,10 @@ def test_too_little_memory_names_the_remedy(
         raise error
 
     job_id = submit(jobs, new_request(model=str(sd3_folder)))
-    monkeypatch.setattr(render_jobs, "render", run_out)
+    monkeypatch.setattr(ladder, "render", run_out)
     worker.run_next()
-    assert "tiny-sd3 ran out of memory at 320 x 256; choose a smaller size" in str(jobs.get(job_id).error)
+    assert "tiny-sd3 ran out of memory at 320 x 256" in str(jobs.get(job_id).error)
+    assert "choose a smaller size or model" in str(jobs.get(job_id).error)
 
 
 def test_our_own_error_fails_the_job_not_the_worker(

@@ -18,6 +18,7 @@ from finetune.micro.clip import MAX_TOKENS, new_clip, new_tokenizer
 from finetune.micro.codec import Cascade, fit, install
 from finetune.micro.decoder import begin_decoder
 from finetune.micro.training import Report, train
+from finetune.micro.unpack import unpack
 from finetune.micro.vae import decode_f16, new_autoencoder
 
 
@@ -165,14 +166,17 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
     assert arguments["max_sequence_length"] == BLANK_TOKENS
 
 
-def test_noise_in_training_leans_as_the_scheduler_does() -> None:
+def test_renders_stop_at_all_noise_levels_that_matter() -> None:
+    """Few steps must see the whole composition (above 0.9) and fine grain (below 0.4): at the sizes it composes at."""
     scheduler = export.new_scheduler()
-    for tokens in (64, 256, 1024, 4096):
-        slope = (dit.MAX_SHIFT - dit.BASE_SHIFT) / (dit.MAX_TOKENS_IMAGE - dit.BASE_TOKENS)
-        mu = dit.BASE_SHIFT + slope * (tokens - dit.BASE_TOKENS)
-        scheduler.set_timesteps(sigmas=[0.5], mu=mu)
-        shift = dit.shift_of(tokens)
-        assert scheduler.sigmas[0].item() == pytest.approx(shift * 0.5 / (1 + (shift - 1) * 0.5), rel=1e-5)
+    for tokens in (64, 256, 1024):
+        slope = (export.MAX_SHIFT - export.BASE_SHIFT) / (dit.MAX_TOKENS_IMAGE - dit.BASE_TOKENS)
+        mu = export.BASE_SHIFT + slope * (tokens - dit.BASE_TOKENS)
+        scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / 14, 14).tolist(), mu=mu)
+        levels = scheduler.sigmas[:-1]
+        assert levels[-1].item() == pytest.approx(export.SHIFT_TERMINAL, rel=1e-4)
+        assert (levels > 0.9).sum() >= 2
+        assert (levels < 0.4).sum() >= 2
 
 
 def test_a_window_at_the_centre_has_the_centres_positions() -> None:
@@ -218,11 +222,24 @@ def test_an_exported_folder_opens_with_the_stock_call(
     pipeline = use_f16(StableDiffusion3Pipeline.from_pretrained(target))
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline.vae.config.stride == 2
-    image = pipeline("a sea", height=256, width=320, num_inference_steps=1, output_type="np").images
+    image = pipeline("a sea", height=256, width=320, num_inference_steps=2, output_type="np").images
     assert image.shape == (1, 256, 320, 3)
     latents = encode_image(pipeline.vae, np.array(bank[0].pixels())[:256, :256])
-    torch.testing.assert_close(
-        latents, cascade.encode(pixels_of(bank[0])[..., :256, :256]), atol=0.05, rtol=0
-    )
+    white = cascade.encode(pixels_of(bank[0])[..., :256, :256])
+    torch.testing.assert_close(latents, white, atol=0.05, rtol=0)
     megabytes = sum(path.stat().st_size for path in tmp_path.glob("model*/**/*.safetensors")) / 1e6
     assert megabytes < 64
+
+    again = tmp_path / "again"
+    unpack(target, again)
+    pixels = pixels_of(bank[0])
+    torch.testing.assert_close(
+        Cascade.load(again / "codec.safetensors").encode(pixels), cascade.encode(pixels), atol=0.05, rtol=0
+    )
+    for name, module in (("dit", "ema"), ("clip", "clip"), ("vae", "vae")):
+        before, after = (export.trained_weights(folder / f"{name}.pt", module) for folder in (work, again))
+        assert before.keys() == after.keys()
+        for key, tensor in before.items():
+            torch.testing.assert_close(after[key], tensor, atol=1e-2, rtol=1e-3)
+    with pytest.raises(ValueError, match="already holds codec"):
+        unpack(target, again)

@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.catalogue import ModelEntry
 from studio.gallery import Gallery
 from studio.jobs import JobTable
-from studio.models import ModelEntry
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.desk import Desk, choose_model, choose_preset, offer_models, pick_example
+from studio.ui.lora_stack import LoraContent
 from studio.ui.watching import Watch
 from tests.studio.ui.conftest import add_picture, finish, submit
 
@@ -26,9 +27,14 @@ FORM: dict[str, Any] = {
     "height_px": 256,
     "num_inference_steps": 8,
     "guidance_scale": 3.0,
+    "coarse_first": 0.0,
     "seed": 7,
     "seed_mode": "fixed",
     "count": 1,
+    "adapters": LoraContent(),
+    "rope": "none",
+    "speed": [],
+    "memory": "auto",
 }
 
 
@@ -151,11 +157,12 @@ def test_arrows_go_to_the_neighbours_and_stop_at_the_ends(desk: Desk, gallery: G
 
 
 def test_a_model_brings_its_own_defaults() -> None:
-    steps, guidance, note = choose_model("micro-4k")
+    steps, guidance, coarse_first, note = choose_model("micro-4k")
     assert steps >= 1
     assert guidance >= 0
+    assert coarse_first == 0.3
     assert note
-    assert "no/such" in choose_model("no/such")[2]
+    assert "no/such" in choose_model("no/such")[3]
 
 
 def test_a_preset_fills_the_fields() -> None:

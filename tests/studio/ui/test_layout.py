@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import gradio as gr
@@ -17,8 +18,8 @@ from tests.studio.ui.conftest import worker_words
 
 
 @pytest.fixture
-def page(jobs: JobTable, gallery: Gallery, settings: Settings) -> gr.Blocks:
-    return build_page(jobs, gallery, settings, worker_words)
+def page(jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path) -> gr.Blocks:
+    return build_page(jobs, gallery, settings, worker_words, looking=tmp_path / "looking")
 
 
 def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
@@ -26,21 +27,30 @@ def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
     assert len(handlers) > 15
     for handler in handlers:
         parameters = inspect.signature(handler.fn).parameters.values()
-        plain = [one for one in parameters if "EventData" not in str(one.annotation)]
-        assert len(plain) == len(handler.inputs), handler.fn.__name__
+        plain = [one for one in parameters if not re.search("EventData|Request", str(one.annotation))]
+        if any(one.kind is one.VAR_POSITIONAL for one in plain):
+            assert len(plain) - 1 <= len(handler.inputs), handler.fn.__name__
+        else:
+            assert len(plain) == len(handler.inputs), handler.fn.__name__
 
 
-def test_no_handler_is_a_lambda_and_none_is_a_public_endpoint(page: gr.Blocks) -> None:
+TOOLS = {"subbands", "glcm_map", "compression_ratio", "artefacts", "effective_resolution", "score"}
+
+
+def test_no_handler_is_a_lambda_and_only_measurements_are_public(page: gr.Blocks) -> None:
+    assert {h.api_name for h in page.fns.values() if h.api_visibility == "public"} == TOOLS
     for handler in page.fns.values():
-        assert handler.api_visibility == "private"
+        assert handler.api_visibility in ("private", "public")
         if handler.fn is not None:
             assert handler.fn.__name__ != "<lambda>"
 
 
-def test_timers_stay_off_the_queue(page: gr.Blocks) -> None:
-    ticks = [fn for fn in page.fns.values() if any(event == "tick" for _, event in fn.targets)]
-    assert len(ticks) == 2
-    assert not any(tick.queue for tick in ticks)
+def test_beats_stay_off_the_queue_and_none_is_lost(page: gr.Blocks) -> None:
+    beats = [fn for fn in page.fns.values() if any(event == "beat" for _, event in fn.targets)]
+    assert len(beats) >= 3
+    assert not any(beat.queue for beat in beats)
+    assert all(beat.trigger_mode == "always_last" for beat in beats)
+    assert not any(event == "tick" for fn in page.fns.values() for _, event in fn.targets)
 
 
 def test_style_sheets_and_fonts_are_local() -> None:

@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from studio.gallery import Gallery
 from studio.settings import Settings
 from studio.ui.controls import CONTROL_NAMES
+from studio.ui.lora_stack import LoraContent
 from studio.ui.restoring import Restorer, form_updates, remembered_form
 from tests.studio.ui.conftest import add_picture
 
@@ -45,9 +46,14 @@ def test_use_all_takes_every_setting(restorer: Restorer, gallery: Gallery) -> No
         "height_px": 256,
         "num_inference_steps": 12,
         "guidance_scale": 3.0,
+        "coarse_first": 0.0,
         "seed": 42,
         "seed_mode": "fixed",
         "count": 1,
+        "adapters": LoraContent(),
+        "rope": "none",
+        "speed": [],
+        "memory": "auto",
     }
 
 

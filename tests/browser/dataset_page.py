@@ -1,0 +1,48 @@
+"""The dataset room alone, over the home in STUDIO_HOME, on STUDIO_PORT: `python -m tests.browser.dataset_page`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from studio.settings import Settings
+from studio.workspace import Workspace
+
+
+def main() -> None:
+    settings = Settings.from_environment(os.environ)
+    workspace = Workspace.open(settings.home)
+    from studio.ui.startup import import_gradio
+
+    gr = import_gradio(workspace.uploads)
+    from studio.datasets import Datasets
+    from studio.ui.dataset_desk import DatasetDesk
+    from studio.ui.dataset_room import build_dataset_room, wire_dataset_room
+    from studio.ui.theme import HEAD, studio_theme, style_sheets
+
+    gr.set_static_paths([workspace.looking])
+    with gr.Blocks(title="Dataset", fill_width=True, analytics_enabled=False) as demo:
+        with gr.Column(elem_id="rooms"):
+            room = build_dataset_room(hosted=settings.hosted)
+        desk = DatasetDesk(Datasets(workspace, hosted=settings.hosted), os.environ)
+        wire_dataset_room(room, desk, demo)
+        choice = room.choice
+        demo.load(desk.offer, choice.source, [choice.known, choice.folder])
+    demo.queue(default_concurrency_limit=8)
+    sheets = style_sheets()
+    own = Path(__file__).parents[2] / "studio" / "ui" / "dataset.css"
+    demo.launch(
+        server_name="127.0.0.1",
+        server_port=settings.port,
+        theme=studio_theme(),
+        css_paths=sheets if own in sheets else [*sheets, own],
+        head=HEAD,
+        ssr_mode=False,
+        run_history=False,
+        footer_links=[],
+        quiet=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Compare in a real browser: rows fill, sort, open where two pictures differ most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from studio.requests import RenderRequest
+from tests.browser.conftest import Server, chart
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+TABLE, STAGE = ".compare-table", "#compare-stage .viewer"
+
+
+def record(prompt: str, seed: int) -> dict[str, object]:
+    request = RenderRequest(
+        prompt=prompt,
+        negative_prompt="",
+        model="micro-4k",
+        width_px=1024,
+        height_px=1024,
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        seed=seed,
+    )
+    return {"settings": request.to_dict(), "model": {"id": "micro-4k", "title": "Micro-4K"}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures(server: Server) -> None:
+    calm = chart(1024, 1024)
+    calm[..., 2] = 0
+    busy = calm.copy()
+    busy[448:512, 512:576] = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
+    server.gallery.add(calm, record("a calm sea", 1))
+    server.gallery.add(busy, record("a wild sea", 2))
+
+
+def test_two_pictures_are_scored_sorted_and_opened_where_they_differ(page: Page) -> None:
+    page.get_by_role("tab", name="Compare").click()
+    field = page.locator("#compare-pictures input")
+    field.click()
+    for index in range(2):
+        page.get_by_role("option").nth(index).click()
+    field.press("Escape")
+    field.press("Tab")
+    page.locator("#compare-go").click()
+    page.wait_for_selector(f"{TABLE}[data-done=true][data-rows='2']", timeout=60_000)
+    assert page.locator(f"{TABLE} td.best").count() == 0, "single pictures prove no difference"
+
+    header = page.locator(f"{TABLE} thead button", has_text="GLCM Score")
+    header.click()
+    first = page.locator(f"{TABLE} tbody tr").first
+    assert "a wild sea" in first.inner_text()
+    header.click()
+    assert "a calm sea" in page.locator(f"{TABLE} tbody tr").first.inner_text()
+
+    rows = page.locator(f"{TABLE} tbody tr")
+    rows.nth(0).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.kind === 'picture'")
+    rows.nth(1).click()
+    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.panes.split(' ').length === 2")
+    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.cx === '544.00'")
+    assert page.locator(STAGE).get_attribute("data-cy") == "480.00"
+    told = page.locator(".settings-table").inner_text()
+    assert "x 512, y 448" in told
+    assert "seed" in page.locator(".settings-differing").inner_text()
+    assert page.locator(".settings-words mark").count() == 1
+
+
+def test_folders_are_sets_and_best_is_marked_only_where_real(page: Page, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, strength in (("faint", 4), ("strong", 40)):
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            noise = 128 + strength * rng.standard_normal((128, 128, 3))
+            Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(tmp_path / name / f"{index}.png")
+    page.locator("#folder-one :is(input, textarea)").fill(str(tmp_path / "faint"))
+    page.locator("#folder-two :is(input, textarea)").fill(str(tmp_path / "strong"))
+    page.locator("#compare-go").click()
+    page.wait_for_selector(f"{TABLE}[data-done=true] .row-name small", timeout=60_000)
+    page.wait_for_selector(f"{TABLE} td.best")
+    best = page.locator(f"{TABLE} tbody tr", has_text="strong").locator("td.best")
+    assert best.count() >= 1
+    assert "in pairs" in page.locator(f"{TABLE} tbody").inner_text()
+
+
+def test_a_folder_that_is_none_gets_a_sentence(page: Page) -> None:
+    page.locator("#folder-two :is(input, textarea)").fill("/nowhere/at/all")
+    page.locator("#compare-go").click()
+    page.get_by_text("is no folder on this machine").wait_for()
