@@ -1,8 +1,28 @@
-"""What holds for every test."""
+"""What holds for every test: the order, which tests may be tried again, and that an interrupt can be sent."""
 
 import signal
+
+import pytest
 
 # A shell without job control starts `make test &` with SIGINT ignored, and what is ignored stays so in every
 # program the tests start: those they end with an interrupt would then run on.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+NUM_RERUNS = 2
+"""For tests that depend on other processes. Each rerun is printed and is a defect to mend."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cheap tests first, then those with processes, then those with a browser."""
+    items.sort(key=cost)
+    for item in items:
+        if cost(item):
+            item.add_marker(pytest.mark.flaky(reruns=NUM_RERUNS))
+
+
+def cost(item: pytest.Item) -> int:
+    if item.get_closest_marker("browser"):
+        return 2
+    return 1 if item.get_closest_marker("process") else 0

@@ -24,6 +24,8 @@ from studio.jobs import JobTable
 from studio.workspace import Workspace
 from tests.served_app import ROOT, SERVE, Visitor, free_port, served
 
+pytestmark = pytest.mark.process
+
 TOKEN = "correct-horse-battery-staple"
 CANARY = b"canary-7c2e: only with the token"
 ROUTES = """

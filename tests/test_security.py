@@ -22,6 +22,8 @@ from studio.requests import RenderRequest
 from studio.workspace import Workspace
 from tests.served_app import Visitor, served
 
+pytestmark = pytest.mark.process
+
 CANARY = b"canary-5b1f: nobody may read this"
 HF_TOKEN = "hf_" + "SecretSecretSecretSecretSecretSec1"
 PASSWORD = "pass-word-7"

@@ -29,6 +29,8 @@ from studio.ui.submission_gate import SubmissionGate
 from studio.workspace import Workspace
 from tests.served_app import Visitor, served
 
+pytestmark = pytest.mark.process
+
 EMULATED = """
 import functools, json, os, pickle, sys
 

@@ -69,6 +69,20 @@ def shift_of(num_tokens: int, base_shift: float = BASE_SHIFT) -> float:
     return math.exp(base_shift + slope * (num_tokens - BASE_TOKENS))
 
 
+def drawn_sigmas(count: int, shift: float, diet: Diet, generator: torch.Generator) -> Tensor:
+    """Logit-normal and shifted as inference is, or even; spread over the batch; (N, 1, 1, 1)."""
+    u = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    normal = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
+    shifted = shift * normal / (1 + (shift - 1) * normal)
+    even = torch.rand(count, generator=generator) < EVEN_SHARE
+    sigma = torch.where(even, u.flip(0), shifted)
+    if diet.window:
+        sigma = WINDOW_SIGMA * u
+    if diet.lift > 1:
+        sigma = LIFT_SIGMA + (1 - LIFT_SIGMA) * u
+    return sigma.view(-1, 1, 1, 1)
+
+
 class TransformerStage:
     """Trains the transformer on `files` from weights that copy, or from those given.
 
@@ -121,7 +135,7 @@ class TransformerStage:
         words = ["" if rng.random() < EMPTY_CAPTION else say(file.scene, rng) for file in files]
         tokens, pooled = embed(self.clip, self.tokenizer, words, blanks)
         whole_tokens = files[0].width_px * files[0].height_px * diet.lift**2 // (16 * PATCH) ** 2
-        sigma = self._sigmas(len(files), whole_tokens, diet, generator)
+        sigma = drawn_sigmas(len(files), shift_of(whole_tokens, self.base_shift), diet, generator)
         noise = torch.randn(latents.shape, generator=generator)  # on the CPU: the same on every device
         latents, sigma, noise = (tensor.to(self.device) for tensor in (latents, sigma, noise))
         noisy = (1 - sigma) * latents + sigma * noise
@@ -162,20 +176,6 @@ class TransformerStage:
             cut = (slice(top * PATCH, top * PATCH + 64), slice(left * PATCH, left * PATCH + 64))
         latents = torch.stack([loaded(file, cut) for file in files])
         return lifted(latents, diet.lift) if diet.lift > 1 else latents, files, corner
-
-    def _sigmas(self, count: int, num_tokens: int, diet: Diet, generator: torch.Generator) -> Tensor:
-        """Logit-normal and shifted as inference is, or even; spread over the batch; (N, 1, 1, 1)."""
-        u = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-        normal = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
-        shift = shift_of(num_tokens, self.base_shift)
-        shifted = shift * normal / (1 + (shift - 1) * normal)
-        even = torch.rand(count, generator=generator) < EVEN_SHARE
-        sigma = torch.where(even, u.flip(0), shifted)
-        if diet.window:
-            sigma = WINDOW_SIGMA * u
-        if diet.lift > 1:
-            sigma = LIFT_SIGMA + (1 - LIFT_SIGMA) * u
-        return sigma.view(-1, 1, 1, 1)
 
     @torch.no_grad()
     def _follow(self, progress: float) -> None:

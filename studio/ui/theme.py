@@ -36,6 +36,11 @@ HEAD = """
     new MutationObserver(apply).observe(document.documentElement, { childList: true });
     addEventListener("load", () => [0, 100, 400, 1000].forEach((delay) => setTimeout(apply, delay)));
   }
+  // Gradio opens a dropdown's list a moment after any key but Escape: after Tab too, when the field has been left.
+  const keep = (event) => {
+    if (event.key === "Tab" && event.target.matches?.('input[role="combobox"]')) event.stopPropagation();
+  };
+  addEventListener("keydown", keep, true);
 })();
 </script>
 """

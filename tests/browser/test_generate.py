@@ -109,7 +109,7 @@ def test_cancel_takes_effect_and_keeps_the_last_preview(page: Page, tiny_model: 
     page.locator("#status-line").get_by_role("button", name="Cancel").click()
     page.wait_for_function("document.querySelector('.status-text').textContent.startsWith('cancelled')")
     assert page.locator(STAGE).get_attribute("data-kind") == "live"
-    assert page.locator('.queue-row[data-state="cancelled"]').count() == 1
+    page.locator('.queue-row[data-state="cancelled"]').first.wait_for()
 
 
 def test_waiting_jobs_are_reordered_and_cancelled(page: Page, server: Server, tiny_model: Path) -> None:

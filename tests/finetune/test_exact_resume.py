@@ -20,6 +20,8 @@ from finetune.run_folder import RunFolder
 from tests.finetune.training_runs import new_run, train_in_child, write_dataset
 from tests.tiny_models import tiny_flux_pipeline, tiny_sd3_pipeline
 
+pytestmark = pytest.mark.process
+
 STEPS = 40
 
 

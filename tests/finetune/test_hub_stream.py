@@ -18,6 +18,8 @@ from finetune.data import open_dataset
 from finetune.hub_dataset import FetchReport, FetchSettings, fetch_dataset
 from finetune.hub_stream import HubSource, Stream, load_split, stream_of
 
+pytestmark = pytest.mark.process
+
 datasets = pytest.importorskip("datasets", reason="the extra `hub` is not installed")
 
 SOURCE = HubSource(hub_id="someone/pictures", revision="b" * 40, split="train")

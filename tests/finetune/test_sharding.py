@@ -18,6 +18,8 @@ from studio.training_command import start_training, training_command
 from tests.finetune.training_runs import new_run, write_dataset
 from tests.tiny_models import tiny_flux_pipeline, tiny_sd3_pipeline
 
+pytestmark = pytest.mark.process
+
 LAST = "step-000006/state.safetensors"
 RESULT = {
     "lora": "adapter/pytorch_lora_weights.safetensors",

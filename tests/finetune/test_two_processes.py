@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from finetune import train
 from tests.finetune.training_runs import new_run, write_dataset
 from tests.tiny_models import tiny_sd3_pipeline
+
+pytestmark = pytest.mark.process
 
 
 def test_two_processes_equal_one_with_accumulation_two(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from studio.ui.dataset_desk import DatasetDesk
 from studio.workspace import Workspace
 from tests.finetune.tiny_vision_language import save_tiny_model
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -34,6 +34,8 @@ from tests.studio.dataset_hub import ID, DatasetHub
 from tests.studio.test_dataset_fetching import environ as environ
 from tests.studio.test_dataset_fetching import hub as hub
 
+pytestmark = pytest.mark.process
+
 
 def d4k(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])

@@ -22,6 +22,8 @@ from studio.dataset_fetching import FetchDesk, Fetched, fetch, fetch_folder
 from studio.workspace import Workspace
 from tests.studio.dataset_hub import COMMIT, ID, DatasetHub, dataset_hub
 
+pytestmark = pytest.mark.process
+
 needs_library = pytest.mark.skipif(
     importlib.util.find_spec("datasets") is None, reason="the extra `hub` is not installed"
 )

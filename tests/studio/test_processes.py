@@ -8,8 +8,11 @@ import sys
 import time
 
 import psutil
+import pytest
 
 from studio.processes import created_at, is_alive
+
+pytestmark = pytest.mark.process
 
 
 def test_we_live() -> None:

@@ -23,6 +23,8 @@ from studio.settings import Settings
 from studio.supervisor import WorkerSupervisor
 from studio.workspace import Workspace, lock_note
 
+pytestmark = pytest.mark.process
+
 # A worker that takes a job, says how far it is, and stays.
 STAND_IN = """
 import os, sys, time

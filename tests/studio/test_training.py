@@ -22,6 +22,8 @@ from studio.jobs import JobTable
 from studio.training import TRASH, Trainings
 from studio.workspace import Workspace
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def jobs(workspace: Workspace) -> JobTable:

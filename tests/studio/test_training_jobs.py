@@ -19,6 +19,8 @@ from studio.training_jobs import TrainingJobs, end_now
 from studio.workspace import Workspace, lock_note
 from tests.finetune.training_runs import new_run, write_dataset
 
+pytestmark = pytest.mark.process
+
 STEPS = 400
 
 

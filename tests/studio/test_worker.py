@@ -22,6 +22,8 @@ from studio.requests import RenderRequest
 from studio.worker import Worker
 from studio.workspace import Workspace, write_lock_note
 
+pytestmark = pytest.mark.process
+
 NewRequest = Callable[..., RenderRequest]
 
 

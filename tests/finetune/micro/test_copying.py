@@ -129,10 +129,9 @@ def test_lifting_keeps_what_is_smooth_and_brings_no_detail() -> None:
 
 
 def test_lifted_noise_hides_what_is_missing_and_windows_stay_under_theirs() -> None:
-    stage = object.__new__(dit.TransformerStage)
     generator = torch.Generator().manual_seed(0)
     for diet in dit.DIETS:
-        sigma = torch.cat([stage._sigmas(8, 4096, diet, generator) for _ in range(20)])
+        sigma = torch.cat([dit.drawn_sigmas(8, dit.shift_of(4096), diet, generator) for _ in range(20)])
         assert sigma.shape == (160, 1, 1, 1)
         assert (sigma > 0).all()
         assert (sigma < 1).all()
