@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -52,7 +53,7 @@ def build_in(
     from studio.jobs import JobTable
     from studio.ui.hosting import hosting
     from studio.ui.layout import build_page
-    from studio.ui.theme import HEAD, studio_theme, style_sheets
+    from studio.ui.theme import head, studio_theme, style_sheets
 
     # Served where they lie: a cached copy of every 20 MB master would double what the studio writes.
     gradio.set_static_paths([workspace.pictures, workspace.previews, workspace.looking])
@@ -74,7 +75,7 @@ def build_in(
         "max_file_size": f"{settings.max_upload_mib}mb",
         "theme": studio_theme(),
         "css_paths": style_sheets(),
-        "head": HEAD,
+        "head": head(),
         "ssr_mode": False,
         "run_history": False,
         "footer_links": [],
@@ -95,13 +96,16 @@ def main() -> None:
     except ValueError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("stopped before the page was up")
+        sys.exit("stopped")
 
 
 def serve(settings: Settings) -> None:
-    """Hold the home's lock, answer the browser, watch over the worker."""
+    """Hold the home's lock, answer the browser, watch over the worker, until interrupted or told to end."""
     from studio.workspace import Workspace
 
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):  # SIGINT too: a script's `&` starts its children with that one ignored
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     settings.check_exposure()
     made = new_token() if settings.token == "auto" else None
     if made is not None:
@@ -119,6 +123,7 @@ def serve(settings: Settings) -> None:
                 f"port {settings.port} of {settings.host} cannot be had, another program may hold it; "
                 "stop that, or choose another with --port or STUDIO_PORT"
             ) from error
+        demo.server.force_exit = True  # an open page holds its connections; the end does not wait for them
         worker.start()
         stack.callback(worker.stop)
         print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)

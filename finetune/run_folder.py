@@ -22,10 +22,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
 from finetune.config import FinetuneConfig
 from finetune.config_files import from_values, to_values
+from finetune.processes import birth, is_alive
 
 VERSION = 1
 FRESH_S = 20.0
@@ -53,7 +52,9 @@ class Status:
     """The step of the newest whole checkpoint, 0 without one."""
 
     pid: int = 0
-    pid_created_at: float = 0.0
+    pid_born: str = ""
+    """See `finetune.processes.birth`: a number alone is given away again."""
+
     host: str = ""
     started_at: float = 0.0
     heartbeat_at: float = 0.0
@@ -113,7 +114,7 @@ class RunFolder:
             return said
         age = (time.time() if now is None else now) - said.heartbeat_at
         here = said.host == socket.gethostname()
-        if here and not _lives(said.pid, said.pid_created_at):
+        if here and not is_alive(said.pid, said.pid_born):
             resume = f"resume it, it goes on from step {said.checkpoint_step}"
             return _restated(
                 said, "interrupted", f"its process ended without a word at step {said.step}; {resume}"
@@ -138,10 +139,9 @@ class RunFolder:
 
     def say(self, status: Status) -> None:
         """Replace status.json at one stroke; the process and the time are filled in."""
-        me = psutil.Process()
         content = asdict(status) | {
-            "pid": me.pid,
-            "pid_created_at": me.create_time(),
+            "pid": os.getpid(),
+            "pid_born": birth(os.getpid()),
             "host": socket.gethostname(),
             "heartbeat_at": time.time(),
         }
@@ -257,15 +257,6 @@ def _end_line(path: Path) -> None:
         file.seek(-1, os.SEEK_END)
         if file.read(1) != b"\n":
             file.write(b"\n")
-
-
-def _lives(pid: int, created_at: float) -> bool:
-    """Whether that very process runs; a number may have gone to another since."""
-    try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - created_at) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _restated(status: Status, state: State, message: str) -> Status:

@@ -101,12 +101,10 @@ def file_digest(path: Path) -> str:
 
 
 def _look(root: Path, path: Path, title: str) -> FoundAdapter:
-    state = path.stat()
-    metadata, error = {}, None
+    changed_at, size_bytes, metadata, error = 0.0, 0, {}, None
     try:
-        metadata = read_header(path)
-    except ValueError as trouble:
+        metadata = read_header(path)  # also of a link that leads nowhere, which has no state
+        changed_at, size_bytes = path.stat().st_mtime, path.stat().st_size
+    except (OSError, ValueError) as trouble:
         error = str(trouble)
-    return FoundAdapter(
-        path.relative_to(root).as_posix(), title, state.st_mtime, state.st_size, metadata, error
-    )
+    return FoundAdapter(path.relative_to(root).as_posix(), title, changed_at, size_bytes, metadata, error)

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_TIMEOUT_S = 5.0
 PATIENCE_S = 600.0
 
 T = TypeVar("T")
 
-_SCHEMA = """
+_FIRST_SCHEMA = """
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -63,6 +63,10 @@ CREATE TABLE changes (topic TEXT PRIMARY KEY, number INTEGER NOT NULL);
 INSERT INTO changes VALUES ('jobs', 0), ('pictures', 0);
 """
 
+# What was added since, by the version that it leads to. `worker_created_at` is read by nobody any more: a time of
+# day moves when the clock is set.
+_ADDITIONS = {2: ("ALTER TABLE jobs ADD COLUMN worker_born TEXT",)}
+
 # A heartbeat changes nothing that anyone looks at, so it does not count.
 _SEEN_JOB_COLUMNS = (
     "state, place, stage, step, num_steps, seconds_per_step, seconds_left, preview, result, error, "
@@ -72,6 +76,10 @@ _SEEN_JOB_COLUMNS = (
 
 class DatabaseBusy(ValueError):
     """Somebody else holds the lock; the same call may well succeed a little later."""
+
+
+class NotThere(ValueError):
+    """What was asked for is gone, or never was; other refusals must not be taken for that."""
 
 
 class Database:
@@ -104,10 +112,10 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                _roll_back(connection)
                 raise
-            connection.execute("COMMIT")
 
     def write(self, query: str, values: tuple[Any, ...] = ()) -> int:
         """Write one statement; returns how many rows it changed."""
@@ -137,14 +145,18 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Asked again under the lock: two processes may open a new home at once.
-            if self._schema_version(connection) == 0:
-                for statement in (*_SCHEMA.split(";\n"), *_counting_triggers()):
+            found = self._schema_version(connection)
+            if found == 0:
+                for statement in (*_FIRST_SCHEMA.split(";\n"), *_counting_triggers()):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            for version in range(max(2, found + 1), SCHEMA_VERSION + 1):
+                for statement in _ADDITIONS[version]:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            _roll_back(connection)
             raise
-        connection.execute("COMMIT")
 
     def _schema_version(self, connection: sqlite3.Connection) -> int:
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -181,6 +193,12 @@ class Database:
                 "again (jobs and stars are not)"
             )
         return None
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """A COMMIT that fails may have ended the transaction, or not."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def insist(action: Callable[[], T], *, patience_s: float = PATIENCE_S, pause_s: float = 0.2) -> T:

@@ -65,6 +65,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with disk_words(path):
+            path.parent.mkdir(parents=True, exist_ok=True)  # a cache may be deleted under a living process
             yield part
             os.replace(part, path)
     finally:

@@ -7,12 +7,13 @@ are never written twice. Not here: what is inside a PNG (`studio.metadata`), vie
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.database import Database
+from studio.database import Database, DatabaseBusy, NotThere
 from studio.disk import MIB, require_free, whole_file
 from studio.metadata import PictureSettings, read_settings, write_png
 from studio.ownership import Viewer, everybody, mine, prepare
-from studio.picture_views import write_preview, write_thumbnail
+from studio.picture_views import write_preview, write_stand_in, write_thumbnail
 from studio.settings import LOCAL_MAX_MEGAPIXELS
+from studio.text import whole_text
 from studio.workspace import Workspace
 
 
@@ -52,6 +54,9 @@ class Picture:
     trashed_at: float | None
     record: dict[str, Any]
     """settings, model, versions, timings_s, peak_memory_mib, decode_path, notes."""
+
+    damage: str = ""
+    """Why its views are a stand-in: the master is gone or cannot be read. Empty for a whole picture."""
 
     @property
     def missing(self) -> bool:
@@ -95,10 +100,9 @@ class Gallery:
         row = self._database.row(f"SELECT * FROM pictures WHERE id = ? AND {owned}", (picture_id, *owner))
         picture = None if row is None else self._picture(row)
         if picture is None:
-            raise ValueError(f"there is no picture {picture_id}; it was deleted, reload the page")
-        if not picture.missing and not picture.preview_path.is_file():
-            write_preview(picture.preview_path, picture.path)
-        return picture
+            raise NotThere(f"there is no picture {picture_id}; it was deleted, reload the page")
+        preview, damage = self._view(picture.preview_path, write_preview, picture.path)
+        return replace(picture, preview_path=preview, damage=damage or picture.damage)
 
     def pictures(
         self,
@@ -127,7 +131,7 @@ class Gallery:
         owned, owner = mine("pictures", self.viewer)
         statement = f"UPDATE pictures SET starred = ? WHERE id = ? AND {owned}"
         if not self._database.write(statement, (starred, picture_id, *owner)):
-            raise ValueError(f"there is no picture {picture_id}; it was deleted, reload the page")
+            raise NotThere(f"there is no picture {picture_id}; it was deleted, reload the page")
 
     def trash(self, picture_ids: Iterable[str]) -> int:
         """Put pictures into the trash; their files stay where they are. Returns how many moved."""
@@ -189,9 +193,7 @@ class Gallery:
             self._database.write(
                 "UPDATE pictures SET record = ? WHERE id = ?", (json.dumps(record), row["id"])
             )
-        thumbnail = self._thumbnail(row["id"])
-        if not thumbnail.is_file() and path.is_file():
-            write_thumbnail(thumbnail, path)
+        thumbnail, damage = self._view(self._thumbnail(row["id"]), write_thumbnail, path)
         return Picture(
             id=row["id"],
             path=path,
@@ -203,7 +205,22 @@ class Gallery:
             starred=bool(row["starred"]),
             trashed_at=row["trashed_at"],
             record=record,
+            damage=damage,
         )
+
+    def _view(self, view: Path, write: Callable[[Path, Path], None], master: Path) -> tuple[Path, str]:
+        """A view that is there or can be made; else a stand-in and the reason, which `unreadable` names too."""
+        if view.is_file():
+            return view, ""
+        try:
+            write(view, master)
+        except ValueError as error:
+            self._note_unreadable(str(error))
+            stand_in = self.workspace.previews / "stand-in.jpg"
+            if not stand_in.is_file():
+                write_stand_in(stand_in)
+            return stand_in, str(error)
+        return view, ""
 
     def _insert(
         self, picture_id: str, width_px: int, height_px: int, created_at: float, record: Mapping[str, Any]
@@ -237,12 +254,12 @@ class Gallery:
                 try:
                     found = read_settings(path)
                     _check_importable(path, found)
-                except ValueError as error:
+                    size = found.values["width_px"], found.values["height_px"]
+                    self._insert(path.stem, *size, _made_at(path, found.record), found.record)
+                except DatabaseBusy:
+                    raise
+                except (ValueError, sqlite3.Error) as error:
                     unreadable.append(str(error))
-                    continue
-                created_at = found.record.get("created_at", path.stat().st_mtime)
-                settings = found.values
-                self._insert(path.stem, settings["width_px"], settings["height_px"], created_at, found.record)
         return tuple(unreadable)
 
     def _note_unreadable(self, sentence: str) -> None:
@@ -254,7 +271,7 @@ class Gallery:
             path.unlink(missing_ok=True)
 
     def _conditions(self, search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
-        words = search.casefold().split()
+        words = whole_text(search).casefold().split()
         owned, owner = mine("pictures", self.viewer)
         parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
         sought = ["instr(search_text, ?) > 0"] * len(words)
@@ -268,6 +285,13 @@ class Gallery:
 
     def _thumbnail(self, picture_id: str) -> Path:
         return self.workspace.thumbnails / f"{picture_id}.jpg"
+
+
+def _made_at(path: Path, record: Mapping[str, Any]) -> float:
+    """As the record says, in seconds since 1970; where it says nothing of the kind, the file's own time."""
+    said = record.get("created_at")
+    is_time = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said)
+    return float(said) if is_time else path.stat().st_mtime  # type: ignore[arg-type]
 
 
 def _new_id(created_at: float) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from studio.database import LOCK_TIMEOUT_S, Database
+from studio.database import LOCK_TIMEOUT_S, Database, NotThere
 from studio.ownership import Viewer, everybody, mine, prepare
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
@@ -66,8 +66,8 @@ class Job:
 
     cancel_requested: bool
     worker_pid: int | None
-    worker_created_at: float | None = None
-    """When that process began: a pid alone may have been given away again."""
+    worker_born: str | None = None
+    """See `finetune.processes.birth`: a pid alone may have been given away again."""
 
     heartbeat_at: float | None = None
 
@@ -108,7 +108,7 @@ class JobTable:
         owned, owner = mine("jobs", self.viewer)
         row = self._database.row(f"SELECT * FROM jobs WHERE id = ? AND {owned}", (job_id, *owner))
         if row is None:
-            raise ValueError(f"there is no job {job_id}; it was cleared away, reload the page")
+            raise NotThere(f"there is no job {job_id}; it was cleared away, reload the page")
         return _job(row)
 
     def jobs(self, *, states: Sequence[State] | None = None, limit: int = 200) -> list[Job]:
@@ -127,7 +127,7 @@ class JobTable:
         """Changes whenever `jobs` would answer differently."""
         return self._database.version("jobs")
 
-    def claim(self, worker_pid: int, worker_created_at: float | None = None) -> Job | None:
+    def claim(self, worker_pid: int, worker_born: str | None = None) -> Job | None:
         """Take the first waiting job for a worker process; None when nothing waits."""
         if self._database.row("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1") is None:
             return None  # asked every moment, so without taking the write lock
@@ -139,9 +139,9 @@ class JobTable:
                 return None
             now = time.time()
             connection.execute(
-                "UPDATE jobs SET state = 'running', worker_pid = ?, worker_created_at = ?, started_at = ?, "
+                "UPDATE jobs SET state = 'running', worker_pid = ?, worker_born = ?, started_at = ?, "
                 "heartbeat_at = ?, attempts = attempts + 1, finished_at = NULL WHERE id = ?",
-                (worker_pid, worker_created_at, now, now, row["id"]),
+                (worker_pid, worker_born, now, now, row["id"]),
             )
             return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (row["id"],)).fetchone())
 
@@ -238,7 +238,8 @@ class JobTable:
         lost = [job for job in self.jobs(states=("running",)) if not is_alive(job)]
         for job in lost:
             self._end(job.id, "interrupted", error=explain(job))
-        return [self.get(job.id) for job in lost]
+        ids = {job.id for job in lost}  # some may have been cleared away since
+        return [job for job in self.jobs(states=("interrupted",), limit=-1) if job.id in ids]
 
     def _end(
         self,
@@ -274,7 +275,7 @@ class JobTable:
         self._database.write(
             f"UPDATE jobs SET state = 'queued', place = {place}, attempts = {attempts}, error = {error}, "
             "result = NULL, started_at = NULL, finished_at = NULL, cancel_requested = 0, worker_pid = NULL, "
-            "worker_created_at = NULL, heartbeat_at = NULL, stage = '', step = 0, num_steps = 0, "
+            "worker_born = NULL, heartbeat_at = NULL, stage = '', step = 0, num_steps = 0, "
             "seconds_per_step = NULL, seconds_left = NULL "
             "WHERE id = ? AND state IN ('failed', 'cancelled', 'interrupted')",
             (job_id,),
@@ -304,6 +305,6 @@ def _job(row: sqlite3.Row) -> Job:
         attempts=row["attempts"],
         cancel_requested=bool(row["cancel_requested"]),
         worker_pid=row["worker_pid"],
-        worker_created_at=row["worker_created_at"],
+        worker_born=row["worker_born"],
         heartbeat_at=row["heartbeat_at"],
     )

@@ -22,6 +22,7 @@ from studio.disk import whole_file
 from studio.parameters import format_parameters, parse_parameters
 from studio.requests import RenderRequest
 from studio.settings import LOCAL_MAX_MEGAPIXELS
+from studio.text import whole, whole_text
 
 RECORD_CHUNK, PARAMETERS_CHUNK = "diffusion4k", "parameters"
 
@@ -71,7 +72,7 @@ def read_settings(path: Path, *, max_megapixels: float = LOCAL_MAX_MEGAPIXELS) -
         return _studio_settings(path, record_text)
     if parameters is not None:
         try:
-            values, ignored = parse_parameters(parameters)
+            values, ignored = parse_parameters(whole_text(parameters))
         except ValueError as error:
             raise ValueError(f"{path.name} holds no settings that can be read: {error}") from error
         return PictureSettings("a1111", values, {"settings": values}, ignored)
@@ -126,7 +127,7 @@ def _too_large(path: Path, max_megapixels: float) -> str:
 
 def _studio_settings(path: Path, text: str) -> PictureSettings:
     try:
-        record = json.loads(text)
+        record = whole(json.loads(text))
         settings = RenderRequest.from_dict(record["settings"]).to_dict()
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -94,8 +94,10 @@ def tensor_sizes(folder: Path) -> int:
     for path in sorted(folder.glob("*.safetensors")):
         if any(mark in path.name for mark in _VARIANTS):
             continue
-        with path.open("rb") as file:
-            header = _header_bytes(file.read(8), file.read, path.stat().st_size)
+        header = b""
+        if path.is_file():
+            with path.open("rb") as file:
+                header = _header_bytes(file.read(8), file.read, path.stat().st_size)
         if not header:
             raise ValueError(f"{path} is not a whole safetensors file; download the model again")
         tensors = json.loads(header)
@@ -129,7 +131,7 @@ def weights_hash(folder: Path) -> str:
     Covers each safetensors file's name, size and header, and 16 evenly spread samples of 4 KiB: a header
     alone is the same before and after a fine-tuning. Remembered until a file changes.
     """
-    files = sorted(path for path in folder.rglob("*.safetensors") if not _is_variant(path))
+    files = sorted(path for path in folder.rglob("*.safetensors") if not _is_variant(path) and path.is_file())
     if not files:
         raise ValueError(f"{folder} holds no safetensors weights; download the model again")
     stats = [(str(path), path.stat()) for path in files]
@@ -164,7 +166,9 @@ def _is_variant(path: Path) -> bool:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a safetensors file is as long as its header says."""
+    """Whether a safetensors file is as long as its header says; a link into a cache may lead nowhere."""
+    if not path.is_file():
+        return False
     size = path.stat().st_size
     with path.open("rb") as file:
         header = _header_bytes(file.read(8), file.read, size)

@@ -268,4 +268,5 @@ def _entry_of_file(path: Path, base: str | None) -> ModelEntry:
 
 def _is_small(folder: Path) -> bool:
     """Below 2 GiB of weights, float32 fits any machine."""
-    return sum(path.stat().st_size for path in folder.rglob("*.safetensors")) < 2 * 2**30
+    files = [path for path in folder.rglob("*.safetensors") if path.is_file()]
+    return sum(path.stat().st_size for path in files) < 2 * 2**30

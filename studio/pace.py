@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from statistics import median
 
 RECENT_STEPS = 8
@@ -12,17 +13,24 @@ RECENT_STEPS = 8
 class Pace:
     """Times the steps of one render. The median is not led astray by a slow first step."""
 
-    def __init__(self, num_steps: int, decode_s_per_megapixel: float | None) -> None:
+    def __init__(
+        self,
+        num_steps: int,
+        decode_s_per_megapixel: float | None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._decode_s_per_megapixel = decode_s_per_megapixel
         self._recent: deque[float] = deque(maxlen=min(num_steps, RECENT_STEPS))
         self._last: float | None = None
+        self._clock = clock
 
     def begin(self) -> None:
         """The first step starts now."""
-        self._last = time.perf_counter()
+        self._last = self._clock()
 
     def step_done(self) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         if self._last is not None:
             self._recent.append(now - self._last)
         self._last = now

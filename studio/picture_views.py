@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from studio.disk import whole_file
 from studio.metadata import opened_picture
@@ -30,6 +30,20 @@ def write_thumbnail(path: Path, picture: NDArray[np.uint8] | Path) -> None:
     """A JPEG of THUMBNAIL_PX on its longer side; a smaller picture keeps its size."""
     image = _image(picture)
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    _write_jpeg(path, image, THUMBNAIL_QUALITY)
+
+
+def write_stand_in(path: Path) -> None:
+    """What is shown for a picture that cannot be: a grey field, crossed out."""
+    side, middle = THUMBNAIL_PX, (118, 118, 118)
+    image = Image.new("RGB", (side, side), (52, 52, 52))
+    draw = ImageDraw.Draw(image)
+    for line in (
+        (0, 0, side, side),
+        (0, side, side, 0),
+        (0, 0, side - 1, 0, side - 1, side - 1, 0, side - 1, 0, 0),
+    ):
+        draw.line(line, fill=middle, width=4)
     _write_jpeg(path, image, THUMBNAIL_QUALITY)
 
 

@@ -19,6 +19,7 @@ from finetune.speed_names import (
     SpeedOptions,
 )
 from studio.memory import RUNGS
+from studio.text import whole_text
 
 SIZE_MULTIPLE_PX = 32
 MIN_SIDE_PX, MAX_SIDE_PX = 256, 8192
@@ -90,6 +91,8 @@ class RenderRequest:
 
     def __post_init__(self) -> None:
         self._check_types()
+        for name in ("prompt", "negative_prompt", "model"):
+            object.__setattr__(self, name, whole_text(getattr(self, name)))
         self._check_adapters()
         if self.memory != "auto" and self.memory not in RUNGS:
             raise ValueError(f"memory must be auto or one of {', '.join(RUNGS)}, got {self.memory!r}")

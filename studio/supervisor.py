@@ -12,16 +12,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from studio.database import DatabaseBusy
+import psutil
+
+from finetune.processes import is_alive
+from studio.code_mark import code_mark
 from studio.jobs import Job, JobTable
-from studio.processes import is_alive
 from studio.settings import ROOT, Settings
 from studio.worker import NOT_NEEDED_EXIT_CODE
 from studio.worker_log import last_lines
-from studio.workspace import Workspace, lock_note
+from studio.workspace import Workspace, holder_lives, lock_note
 
 LOOK_EVERY_S = 0.5
 MAX_ATTEMPTS = 2
@@ -30,6 +34,9 @@ MAX_ATTEMPTS = 2
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
 QUICK_DEATH_S = 20.0  # a worker that dies younger than this probably cannot start at all
 DEATH_IS_NEWS_S = 120.0
+SILENT_S = 120.0
+"""A worker's heart beats every second, also while a model is read; one that is silent for so long hangs."""
+
 MAX_LOG_BYTES = 5 * 2**20
 
 
@@ -38,6 +45,7 @@ class Death:
     """The last time that a worker died."""
 
     at: float  # seconds since 1970
+    seen_at: float  # by the supervisor's clock
     how: str
     resumed: tuple[int, ...]
     """Jobs that go on where they were."""
@@ -49,10 +57,15 @@ class WorkerSupervisor:
     """A thread of the web process. `describe` answers from what the thread last saw."""
 
     def __init__(
-        self, workspace: Workspace, settings: Settings, *, command: Sequence[str] | None = None
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        *,
+        command: Sequence[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`command` is what starts a worker; None is `studio.worker` for this home."""
-        self._workspace, self._settings = workspace, settings
+        """`command` is what starts a worker; None is `studio.worker` for this home. `clock` counts seconds."""
+        self._workspace, self._settings, self._clock = workspace, settings, clock
         own = (sys.executable, "-u", "-m", "studio.worker", "--home", str(workspace.root))
         self._command = own if command is None else tuple(command)
         self._jobs = JobTable(workspace.database)
@@ -63,6 +76,8 @@ class WorkerSupervisor:
         self._delay_s = FIRST_DELAY_S
         self._death: Death | None = None
         self._words = "the worker is not running"
+        self._heard: tuple[object, ...] = ()
+        self._heard_at = 0.0
 
     def start(self) -> None:
         """Adopt the living worker, or start one, and watch."""
@@ -88,7 +103,9 @@ class WorkerSupervisor:
         self._bury()
         alive = self._worker_is_alive()
         self._mend_jobs()
-        if not alive and time.monotonic() >= self._start_after:
+        self._end_silent()
+        self._send_older_away(alive)
+        if not alive and self._clock() >= self._start_after:
             self._start_worker()
             alive = True
         self._words = self._find_words(alive)
@@ -97,10 +114,13 @@ class WorkerSupervisor:
         while not self._stopping.is_set():
             try:
                 self.look()
-            except DatabaseBusy as error:
-                self._words = str(error)
+            except ValueError as error:  # the database's own words
+                self._words = f"{error} (the worker is not watched meanwhile, it is tried again)"
             except OSError as error:
                 self._words = f"the worker cannot be started ({error}); see to that, it is tried again"
+            except Exception as error:  # who watches outlives what he watches
+                traceback.print_exc()
+                self._words = f"{type(error).__name__}: {error} (an error of the studio, it is tried again)"
             self._stopping.wait(LOOK_EVERY_S)
 
     def _bury(self) -> None:
@@ -110,28 +130,52 @@ class WorkerSupervisor:
         code, self._child = self._child.returncode, None
         if code in (0, NOT_NEEDED_EXIT_CODE):
             return
-        if time.monotonic() - self._started_at < QUICK_DEATH_S:
-            self._start_after = time.monotonic() + self._delay_s
+        now = self._clock()
+        if now - self._started_at < QUICK_DEATH_S:
+            self._start_after = now + self._delay_s
             self._delay_s = min(LONGEST_DELAY_S, 2 * self._delay_s)
         else:
             self._delay_s = FIRST_DELAY_S
-        self._death = Death(time.time(), _death_words(code), (), ())
+        self._death = Death(time.time(), now, _death_words(code), (), ())
 
     def _worker_is_alive(self) -> bool:
         """Ours, or one that an earlier server started."""
         if self._child is not None:
             return True
-        note = lock_note(self._workspace.worker_lock)
-        pid, began_at = note.get("pid"), note.get("began_at")
-        return isinstance(pid, int) and isinstance(began_at, float) and is_alive(pid, began_at)
+        return holder_lives(lock_note(self._workspace.worker_lock))
+
+    def _end_silent(self) -> None:
+        """End a worker that hangs in a job that is to stop; the next look takes the job as stopped."""
+        job = self._running()
+        heard = () if job is None else (job.id, job.attempts, job.heartbeat_at)
+        if heard != self._heard:
+            self._heard, self._heard_at = heard, self._clock()
+        if job is not None and job.cancel_requested and self._silent_s() > SILENT_S:
+            _end(job.worker_pid, job.worker_born)
+
+    def _silent_s(self) -> float:
+        """How long nothing has been heard of the running job. Counted here: what the table says is a time of day."""
+        return self._clock() - self._heard_at if self._heard else 0.0
+
+    def _send_older_away(self, alive: bool) -> None:
+        """End an idle worker of other code, that an earlier server left; the next look starts one of ours."""
+        if alive and self._is_older() and self._running() is None:
+            note = lock_note(self._workspace.worker_lock)
+            _end(note.get("pid"), note.get("born"))
+
+    def _is_older(self) -> bool:
+        return self._child is None and lock_note(self._workspace.worker_lock).get("code") != code_mark()
+
+    def _running(self) -> Job | None:
+        return next(iter(self._jobs.jobs(states=("running",), limit=1)), None)
 
     def _mend_jobs(self) -> None:
         """Interrupt the running jobs of dead workers, and let those go on that may."""
-        at = time.time()
-        is_fresh = self._death is not None and at - self._death.at < 2 * LOOK_EVERY_S
+        at, now = time.time(), self._clock()
+        is_fresh = self._death is not None and now - self._death.seen_at < 2 * LOOK_EVERY_S
         how = self._death.how if self._death is not None and is_fresh else "it vanished"
         lost = self._jobs.interrupt_lost(
-            lambda job: is_alive(job.worker_pid, job.worker_created_at),
+            lambda job: is_alive(job.worker_pid, job.worker_born),
             explain=lambda job: self._why(job, at, how),
         )
         if not lost:
@@ -145,7 +189,7 @@ class WorkerSupervisor:
                 resumed.append(job.id)
             else:
                 left.append(job.id)
-        self._death = Death(at, how, tuple(resumed), tuple(left))
+        self._death = Death(at, now, how, tuple(resumed), tuple(left))
 
     def _why(self, job: Job, at: float, how: str) -> str:
         """What happened to an interrupted job, and what comes next."""
@@ -180,18 +224,24 @@ class WorkerSupervisor:
                 # Out of the server's session: Ctrl-C there must not reach a render here.
                 start_new_session=True,
             )
-        self._started_at = time.monotonic()
+        self._started_at = self._clock()
 
     def _find_words(self, alive: bool) -> str:
-        running = self._jobs.jobs(states=("running",), limit=1)
-        if running:
-            words = f"working on job {running[0].id}"
+        running = self._running()
+        if running is not None and self._silent_s() > SILENT_S:
+            words = (
+                f"job {running.id} has not been heard of for {self._silent_s() / 60:.0f} min, the worker may hang; "
+                "cancel the job to end it"
+            )
+        elif running is not None:
+            older = ", by a worker of other code, which is replaced afterwards" if self._is_older() else ""
+            words = f"working on job {running.id}{older}"
         elif not alive:
             said = last_lines(self._workspace.worker_log)
             words = f"the worker cannot start and is tried again soon; last in its log: {said}"
         else:
             words = "ready" if self._is_ready() else "starting"
-        if self._death is None or time.time() - self._death.at > DEATH_IS_NEWS_S:
+        if self._death is None or self._clock() - self._death.seen_at > DEATH_IS_NEWS_S:
             return words
         return f"{_news(self._death)} · {words}"
 
@@ -200,6 +250,13 @@ class WorkerSupervisor:
         note = lock_note(self._workspace.worker_lock)
         is_its_own = self._child is None or note.get("pid") == self._child.pid
         return is_its_own and note.get("state") == "ready"
+
+
+def _end(pid: object, born: object) -> None:
+    """At once, if that very process still runs."""
+    if isinstance(pid, int) and isinstance(born, str) and is_alive(pid, born):
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
 
 
 def _news(death: Death) -> str:

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from finetune.processes import is_alive
 from finetune.run_folder import RunFolder, Status
 from studio.database import DatabaseBusy, insist
 from studio.jobs import Job, JobTable, Progress
-from studio.processes import is_alive
 from studio.training_command import start_training, training_command
 from studio.training_pace import last_rows, seconds_per_step
 from studio.worker_log import say
@@ -121,7 +121,7 @@ class TrainingJobs:
     @staticmethod
     def _is_living(run: RunFolder) -> bool:
         status = run.state()
-        return status.state in ("running", "stalled") and is_alive(status.pid, status.pid_created_at)
+        return status.state in ("running", "stalled") and is_alive(status.pid, status.pid_born)
 
 
 def progress_of(run: RunFolder) -> Progress:
@@ -136,7 +136,7 @@ def progress_of(run: RunFolder) -> Progress:
 def end_now(run: RunFolder) -> bool:
     """End a run's process without saving; False if there is none. Its last checkpoint stands."""
     status = run.state()
-    if status.state not in ("running", "stalled") or not is_alive(status.pid, status.pid_created_at):
+    if status.state not in ("running", "stalled") or not is_alive(status.pid, status.pid_born):
         return False
     os.kill(status.pid, signal.SIGKILL)
     return True

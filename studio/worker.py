@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from finetune.processes import birth
 from studio.database import DatabaseBusy, insist
 from studio.free_memory import take_wish
 from studio.jobs import Job, JobTable
-from studio.processes import created_at, is_alive
 from studio.worker_log import say
-from studio.workspace import Workspace, held_lock, lock_note, write_lock_note
+from studio.workspace import Workspace, held_lock, holder_lives, lock_note, write_lock_note
 
 IDLE_EXIT_S = 600.0
 POLL_S, HEARTBEAT_S = 0.2, 1.0
@@ -48,7 +48,7 @@ class Worker:
         """`free_memory` closes what is kept open between jobs, for whoever asks for it, and says what that was."""
         self.workspace, self.jobs, self.handlers = workspace, jobs, handlers
         self._free_memory = free_memory
-        self._began_at = created_at(os.getpid())
+        self._born = birth(os.getpid())
 
     def run(self, *, idle_exit_s: float = IDLE_EXIT_S) -> None:
         """Work until there is neither work nor a server for `idle_exit_s`."""
@@ -69,7 +69,7 @@ class Worker:
     def run_next(self) -> bool:
         """Do one waiting job; False if none waits."""
         try:
-            job = self.jobs.claim(os.getpid(), self._began_at)
+            job = self.jobs.claim(os.getpid(), self._born)
         except DatabaseBusy:
             return False
         if job is None:
@@ -114,9 +114,7 @@ class Worker:
 
     def _is_served(self) -> bool:
         """Whether the server that last locked this home still runs."""
-        note = lock_note(self.workspace.server_lock)
-        pid, began_at = note.get("pid"), note.get("began_at")
-        return isinstance(pid, int) and isinstance(began_at, float) and is_alive(pid, began_at)
+        return holder_lives(lock_note(self.workspace.server_lock))
 
 
 def work(workspace: Workspace, *, idle_exit_s: float) -> None:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.processes import birth, is_alive
+from studio.code_mark import code_mark
 from studio.disk import disk_words, require_free
-from studio.processes import created_at
 
 MIN_FREE_MIB = 16
 """Below this the studio does not open: not even its database could grow."""
@@ -149,7 +150,7 @@ def held_lock(path: Path, *, about: dict[str, str] | None = None) -> Iterator[di
 
 def write_lock_note(path: Path, about: dict[str, str]) -> None:
     """Say in a lock file that this process holds it. Only for the one that does."""
-    note = {"pid": os.getpid(), "began_at": created_at(os.getpid()), **about}
+    note = {"pid": os.getpid(), "born": birth(os.getpid()), "code": code_mark(), **about}
     path.write_text(json.dumps(note), encoding="utf-8")
 
 
@@ -163,6 +164,12 @@ def lock_note(path: Path) -> dict[str, object]:
     except (FileNotFoundError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def holder_lives(note: dict[str, object]) -> bool:
+    """Whether the process that wrote this lock note still runs."""
+    pid, born = note.get("pid"), note.get("born")
+    return isinstance(pid, int) and isinstance(born, str) and is_alive(pid, born)
 
 
 def _holder(descriptor: int) -> dict[str, object]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,29 +50,37 @@ class Report:
     values: dict[str, float]
 
 
-def train(stage: Stage, folder: Path, *, minutes: float, report_every: int = 50) -> Iterator[Report]:
-    """Train until `minutes` of work, counted over all sittings, are spent."""
+def train(
+    stage: Stage,
+    folder: Path,
+    *,
+    minutes: float,
+    report_every: int = 50,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[Report]:
+    """Train until `minutes` of work by `clock`, counted over all sittings, are spent."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{stage.name}.pt"
     step, spent_s = load_checkpoint(stage, checkpoint)
     budget_s = minutes * 60
-    last_saved_s, sums, count = spent_s, dict[str, float](), 0
+    last_saved_s, sums, counts = spent_s, dict[str, float](), Counter[str]()
     threads = torch.get_num_threads()
     while spent_s < budget_s:
         lend_cores(folder, threads)
-        began = time.perf_counter()
+        began = clock()
         generator = torch.Generator().manual_seed(step * 1_000_003 + 12345)
         torch.manual_seed(step)
         values = stage.step(spent_s / budget_s, generator)
-        step, spent_s = step + 1, spent_s + time.perf_counter() - began
-        sums = {key: sums.get(key, 0.0) + value for key, value in values.items()}
-        count += 1
+        step, spent_s = step + 1, spent_s + clock() - began
+        for key, value in values.items():  # not every step has every value: that of a size, say
+            sums[key] = sums.get(key, 0.0) + value
+            counts[key] += 1
         if step % report_every == 0:
-            report = Report(step, spent_s, {key: value / count for key, value in sums.items()})
+            report = Report(step, spent_s, {key: value / counts[key] for key, value in sums.items()})
             with (folder / f"{stage.name}.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps({"step": step, "spent_s": round(spent_s, 1), **report.values}) + "\n")
             yield report
-            sums, count = {}, 0
+            sums, counts = {}, Counter()
         if spent_s - last_saved_s > CHECKPOINT_EVERY_S:
             save_checkpoint(stage, checkpoint, step, spent_s)
             last_saved_s = spent_s

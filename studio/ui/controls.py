@@ -14,7 +14,7 @@ from studio.requests import MAX_COARSE_FIRST, MAX_STEPS, SPEED_CHOICES
 from studio.ui.components import Drawn
 from studio.ui.lora_stack import LoraServer, LoraStack
 from studio.ui.notes import model_choices
-from studio.ui.sizes import CUSTOM, PRESETS, preset_of, size_sentence
+from studio.ui.sizes import PRESETS, preset_of, size_sentence
 
 EXAMPLES = (
     ("Mountains", "mountains at dusk, cloudy sky"),
@@ -54,6 +54,18 @@ class Controls:
 
 CONTROL_NAMES = tuple(field.name for field in fields(Controls))
 
+FIELD_IDS = {
+    **{name: name.replace("_", "-") for name in CONTROL_NAMES},
+    "negative_prompt": "negative",
+    "preset": "size",
+    "width_px": "width",
+    "height_px": "height",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "adapters": "loras",
+}
+"""The id of each field's element in the page."""
+
 
 class PromptChips(Drawn):
     """Example prompts. Event: pick (text)."""
@@ -72,7 +84,6 @@ class Rail:
 
     controls: Controls
     examples: PromptChips
-    size_row: gr.Row
     size_note: gr.Markdown
     model_note: gr.Markdown
     fit_note: gr.Markdown
@@ -80,8 +91,8 @@ class Rail:
     generate: gr.Button
 
     def form(self) -> list[Any]:
-        """What form_updates() fills: the settings, the row of the custom size, and the two notes."""
-        return [*self.controls.widgets(), self.size_row, self.size_note, self.model_note]
+        """What form_updates() fills: the settings and the two notes."""
+        return [*self.controls.widgets(), self.size_note, self.model_note]
 
 
 def build_controls() -> Rail:
@@ -100,7 +111,9 @@ def build_controls() -> Rail:
         )
         examples = PromptChips()
         with gr.Column(elem_classes="settings", min_width=0):
-            as_list = gr.Checkbox(label="One prompt per line", value=False, container=False)
+            as_list = gr.Checkbox(
+                label="One prompt per line", value=False, container=False, elem_id="as-list"
+            )
             negative_prompt = gr.Textbox(
                 value="", label="Negative prompt", lines=1, max_lines=4, elem_id="negative"
             )
@@ -115,7 +128,7 @@ def build_controls() -> Rail:
             sizes = gr.Radio(
                 list(PRESETS), value=preset, label="Size", elem_classes="segments thirds", elem_id="size"
             )
-            with gr.Row(visible=preset == CUSTOM, elem_classes="pair") as size_row:
+            with gr.Row(elem_classes="pair custom-size"):  # shown by controls.css, where the size is custom
                 width = gr.Number(
                     width_px, label="Width (px)", precision=0, step=32, min_width=80, elem_id="width"
                 )
@@ -212,4 +225,4 @@ def build_controls() -> Rail:
         prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
         seed_mode, count, adapters, rope, speed, memory,
     )  # fmt: skip
-    return Rail(controls, examples, size_row, size_note, model_note, fit_note, drop, generate)
+    return Rail(controls, examples, size_note, model_note, fit_note, drop, generate)

@@ -31,8 +31,7 @@ from studio.ui.lora_stack import (
 from studio.ui.messages import shows_errors
 from studio.ui.notes import model_choices, model_note, plain_text, size_note, warning
 from studio.ui.queue_panel import queue_rows
-from studio.ui.restoring import remembered_form
-from studio.ui.sizes import CUSTOM, preset_size
+from studio.ui.sizes import CUSTOM, preset_size, size_sentence
 from studio.ui.submission_gate import SubmissionGate
 from studio.ui.watching import Watch, finished, stage_view
 
@@ -184,9 +183,15 @@ class Desk:
             ill = WorkerStatus(text="cannot read the job table", mood="ill")
             return gr.skip(), trouble, gr.skip(), gr.skip(), ill, seen
 
-    def open_page(self, watch: Plain | None, form: Plain | None) -> tuple[Any, ...]:
-        """A page was loaded or reloaded: it goes on watching what it watched, with the form as it was."""
-        return (*self.look(Watch.from_plain(watch)), *remembered_form(form))
+    def open_page(
+        self, watch: Plain | None, model: str, preset: str, width_px: int | None, height_px: int | None
+    ) -> tuple[Any, ...]:
+        """A page was loaded or reloaded: it goes on watching what it watched, with notes for the form it restored.
+
+        The form itself is the browser's (form.js): an answer that comes late never takes back what was entered.
+        """
+        size = size_note(width_px, height_px) if preset == CUSTOM else size_sentence(*preset_size(preset))
+        return (*self.look(Watch.from_plain(watch)), size, model_note(model))
 
     @shows_errors
     def act_on_job(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
@@ -257,24 +262,36 @@ def pick_example(event: gr.EventData) -> str:
     return str(event.text)
 
 
-def offer_models() -> Any:
-    """The model list as it is now: a model may have been downloaded since the server started."""
-    return gr.Dropdown(choices=model_choices())
+def offer_models(offered: list[tuple[str, str]]) -> Any:
+    """The model list as it is now, a model may have been downloaded since; nothing where it is as `offered`."""
+    now = model_choices()
+    return gr.skip() if now == offered else gr.Dropdown(choices=now)
 
 
-def choose_model(model: str) -> tuple[Any, Any, Any, str]:
-    """The model's own steps, guidance and way to compose, and its note."""
+def choose_model(chosen: Plain | None) -> tuple[Any, str]:
+    """(the model's own steps, guidance and way to compose, its note); `chosen` is what form.js says of the choice.
+
+    Nothing for a model that is the same as before: a field that is only walked through changes nothing.
+    """
+    if chosen is None:
+        return gr.skip(), gr.skip()
+    model = str(chosen["model"])
     try:
         entry = find_model(model)
     except ValueError:
-        return gr.skip(), gr.skip(), gr.skip(), model_note(model)
-    return (
-        *(entry.default_steps, entry.default_guidance_scale, entry.default_coarse_first),
-        model_note(model),
-    )
+        return None, model_note(model)
+    advice = {
+        "num_inference_steps": entry.default_steps,
+        "guidance_scale": entry.default_guidance_scale,
+        "coarse_first": entry.default_coarse_first,
+        "at": chosen["at"],
+    }
+    return advice, model_note(model)
 
 
-def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, int, int, str]:
-    """Show the two fields for a custom size only, and start them from the preset."""
-    width_px, height_px = chosen_size(preset, width_px, height_px)
-    return gr.Row(visible=preset == CUSTOM), width_px, height_px, size_note(width_px, height_px)
+def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, Any, str]:
+    """A preset's size into the two fields, so that a custom size starts from it; a custom size stays as entered."""
+    if preset == CUSTOM:
+        return gr.skip(), gr.skip(), size_note(width_px, height_px)
+    width_px, height_px = preset_size(preset)
+    return width_px, height_px, size_note(width_px, height_px)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from studio.ui.controls import CONTROL_NAMES, Rail, build_controls
+from studio.ui.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
 from studio.ui.desk import Desk, choose_model, choose_preset, offer_models, pick_example
 from studio.ui.details import PictureDetails
 from studio.ui.header import Header, StatusLine
-from studio.ui.notes import size_note
+from studio.ui.notes import model_choices, size_note
 from studio.ui.pulse import Pulse
 from studio.ui.queue_panel import QueuePanel
 from studio.ui.restoring import Restorer
 from studio.ui.viewer import DeepViewer
 from studio.ui.wiring import NO_SECRET, QUIET, SPOKEN
+
+READY = "() => { document.body.dataset.ready = 'true'; }"
+"""The one mark of a page that is open: form restored, stage, queue and notes shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class GenerateTab:
     details: PictureDetails
     watch: gr.BrowserState
     seen: gr.State
+    advice: gr.JSON
 
     def page(self, header: Header) -> list[Any]:
         """In the order of Desk.show(): the watch first."""
@@ -50,10 +56,12 @@ def build_generate_tab() -> GenerateTab:
                 queue = QueuePanel(elem_id="queue")
         watch = gr.BrowserState(None, storage_key="d4k-watch", secret=NO_SECRET)
         seen = gr.State("")
-    return GenerateTab(tab, rail, viewer, status, queue, details, watch, seen)
+        advice = gr.JSON(visible=False)
+    return GenerateTab(tab, rail, viewer, status, queue, details, watch, seen, advice)
 
 
-REMEMBER = f"(...values) => Object.fromEntries({list(CONTROL_NAMES)}.map((name, i) => [name, values[i]]))"
+ADVISED = ("num_inference_steps", "guidance_scale", "coarse_first")
+"""What a model has defaults of."""
 
 
 def wire_generate_tab(
@@ -63,10 +71,16 @@ def wire_generate_tab(
     widgets = controls.widgets()
     rail.generate.click(desk.submit, [*widgets, tab.watch], [controls.seed, *page], **SPOKEN)
     rail.examples.pick(pick_example, None, controls.prompt, **QUIET)
-    numbers = [controls.num_inference_steps, controls.guidance_scale, controls.coarse_first]
-    controls.model.input(choose_model, controls.model, [*numbers, rail.model_note], **QUIET)
+    numbers = [getattr(controls, name) for name in ADVISED]
+    controls.model.input(
+        choose_model,
+        controls.model,
+        [tab.advice, rail.model_note],
+        js="(model) => d4kForm.chosen(model)",
+        **QUIET,
+    ).then(None, [tab.advice, *numbers], numbers, js=form_call("advised", ADVISED, "advice"), **QUIET)
     size = [controls.preset, controls.width_px, controls.height_px]
-    controls.preset.input(choose_preset, size, [rail.size_row, *size[1:], rail.size_note], **QUIET)
+    controls.preset.input(choose_preset, size, [*size[1:], rail.size_note], **QUIET)
     gr.on([controls.width_px.input, controls.height_px.input], size_note, size[1:], rail.size_note, **QUIET)
     takes: list[Any] = [
         *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
@@ -87,8 +101,23 @@ def wire_generate_tab(
     tab.viewer.turn(desk.turn, tab.watch, page, **QUIET)
     pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
 
-    memory = gr.BrowserState(None, storage_key="d4k-form", secret=NO_SECRET)
-    demo.load(desk.open_page, [tab.watch, memory], [*page[1:], *rail.form()], **QUIET)
     controls.adapters.asked.offers = desk.offer_adapters
-    demo.load(offer_models, None, controls.model, **QUIET)
-    gr.on([widget.change for widget in widgets], None, widgets, memory, js=REMEMBER, **QUIET)
+    offered = model_choices()
+
+    def offer() -> Any:
+        return offer_models(offered)
+
+    notes = [rail.size_note, rail.model_note]
+    demo.load(None, widgets, widgets, js=form_call("restore", CONTROL_NAMES), **QUIET).then(
+        desk.open_page, [tab.watch, controls.model, *size], [*page[1:], *notes], **QUIET
+    ).then(offer, None, controls.model, **QUIET).then(None, js=READY, **QUIET)
+    gr.on(
+        [widget.change for widget in widgets], None, widgets, js=form_call("remember", CONTROL_NAMES), **QUIET
+    )
+
+
+def form_call(function: str, names: Iterable[str], *before: str) -> str:
+    """A function of form.js over the values of these fields, told each one's name and id; `before` comes first."""
+    fields = json.dumps([[name, FIELD_IDS[name]] for name in names])
+    leading = "".join(f"{name}, " for name in before)
+    return f"({leading}...values) => d4kForm.{function}({fields}, {leading}values)"

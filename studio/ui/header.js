@@ -3,8 +3,8 @@ const bar = element.querySelector(".bar");
 const dark = () => document.body.classList.contains("dark");
 
 bar.querySelector(".bar-theme").addEventListener("click", () => {
-  document.body.classList.toggle("dark");
-  localStorage.setItem("d4k-theme", dark() ? "dark" : "light");
+  localStorage.setItem("d4k-theme", dark() ? "light" : "dark"); // first: colours.js holds the page to it
+  document.body.classList.toggle("dark", localStorage.getItem("d4k-theme") === "dark");
 });
 
 bar.querySelector(".bar-models").addEventListener("click", () => window.dispatchEvent(new Event("d4k-models")));

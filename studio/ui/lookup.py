@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from studio.database import NotThere
 from studio.gallery import Gallery, Picture
 
 
 def find_picture(gallery: Gallery, picture_id: str) -> Picture | None:
-    """The picture, or None if it was deleted for good."""
+    """The picture, or None if it was deleted for good. Raises DatabaseBusy while nobody can tell."""
     try:
         return gallery.get(picture_id)
-    except ValueError:
+    except NotThere:
         return None

@@ -61,8 +61,10 @@ function update(card, picture) {
     image.src = picture.thumbnail.url;
   }
   card.dataset.starred = picture.starred;
-  card.title = picture.prompt;
-  card.querySelector(".gallery-card-size").textContent = `${picture.width_px} × ${picture.height_px}`;
+  card.title = picture.damage || picture.prompt;
+  card.dataset.damaged = Boolean(picture.damage);
+  card.querySelector(".gallery-card-size").textContent =
+    picture.damage ? "damaged" : `${picture.width_px} × ${picture.height_px}`;
 }
 
 function choose(id, event = {}) {

@@ -22,6 +22,8 @@ class GridPicture(GradioModel):
     width_px: int
     height_px: int
     starred: bool
+    damage: str = ""
+    """Why a stand-in is shown; empty for a whole picture."""
 
 
 class GridContent(GradioModel):
@@ -88,6 +90,7 @@ def grid_picture(picture: Picture) -> GridPicture:
         width_px=picture.width_px,
         height_px=picture.height_px,
         starred=picture.starred,
+        damage=picture.damage,
     )
 
 

@@ -8,17 +8,16 @@ from typing import Any
 
 import gradio as gr
 
-from studio.catalogue import CATALOGUE
 from studio.gallery import Gallery
 from studio.metadata import read_settings
 from studio.models import find_model
 from studio.settings import Settings
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.details import DetailsContent, details_of_picture
-from studio.ui.lora_stack import LoraContent, restored_stack
+from studio.ui.lora_stack import restored_stack
 from studio.ui.messages import shows_errors
 from studio.ui.notes import model_note, size_note
-from studio.ui.sizes import CUSTOM, preset_of
+from studio.ui.sizes import preset_of
 
 Plain = dict[str, Any]
 
@@ -81,26 +80,15 @@ def as_form(settings: Plain) -> Plain:
 
 
 def form_updates(**values: Any) -> tuple[Any, ...]:
-    """An update for every widget of the form: CONTROL_NAMES in order, then size row, size and model notes.
+    """An update for every widget of the form: CONTROL_NAMES in order, then size and model notes.
 
     What is not named stays as it is.
     """
     controls = [values[name] if name in values else gr.skip() for name in CONTROL_NAMES]
-    row = gr.Row(visible=values["preset"] == CUSTOM) if "preset" in values else gr.skip()
     sized = "width_px" in values and "height_px" in values
     size = size_note(values["width_px"], values["height_px"]) if sized else gr.skip()
     model = model_note(str(values["model"])) if "model" in values else gr.skip()
-    return (*controls, row, size, model)
-
-
-def remembered_form(form: Plain | None) -> tuple[Any, ...]:
-    """The form as this browser left it, or with the default model's note for a new browser."""
-    if form is None:
-        return form_updates(model=CATALOGUE[0].id)
-    kept = {name: form[name] for name in CONTROL_NAMES if name in form}
-    if kept.get("adapters") is not None:
-        kept["adapters"] = LoraContent(**kept["adapters"])
-    return form_updates(**kept)
+    return (*controls, size, model)
 
 
 def is_known(model: str) -> bool:

@@ -24,26 +24,15 @@ STYLE_SHEETS = (
     "phone.css",
 )
 
-# Run before the first paint, so that a reader who chose a side never sees the other one flash by.
-HEAD = """
-<meta name="color-scheme" content="dark light">
-<script>
-(() => {
-  const chosen = localStorage.getItem("d4k-theme");
-  const asked = new URLSearchParams(location.search).get("__theme");
-  if (chosen && !asked) {
-    const apply = () => document.body && document.body.classList.toggle("dark", chosen === "dark");
-    new MutationObserver(apply).observe(document.documentElement, { childList: true });
-    addEventListener("load", () => [0, 100, 400, 1000].forEach((delay) => setTimeout(apply, delay)));
-  }
-  // Gradio opens a dropdown's list a moment after any key but Escape: after Tab too, when the field has been left.
-  const keep = (event) => {
-    if (event.key === "Tab" && event.target.matches?.('input[role="combobox"]')) event.stopPropagation();
-  };
-  addEventListener("keydown", keep, true);
-})();
-</script>
-"""
+EARLY_SCRIPTS = ("colours.js", "form.js")
+"""Run before the first paint and before Gradio: the side that the reader chose; what is entered while it opens."""
+
+
+def head() -> str:
+    """What the page's <head> holds beside Gradio's own."""
+    folder = Path(__file__).parent
+    scripts = (f"<script>\n{(folder / name).read_text(encoding='utf-8')}</script>" for name in EARLY_SCRIPTS)
+    return "\n".join(('<meta name="color-scheme" content="dark light">', *scripts))
 
 
 def studio_theme() -> gr.themes.Base:

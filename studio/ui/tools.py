@@ -16,6 +16,7 @@ import gradio as gr
 from studio import measuring
 from studio.inspection.opened import tidy
 from studio.ui.messages import shows_errors
+from studio.ui.wiring import NOWHERE
 
 MAPS_LIMIT_MIB = 256.0
 
@@ -45,6 +46,7 @@ def build_tools(maps: Path) -> None:
             inputs,
             outputs,
             api_name=name,
+            show_progress_on=NOWHERE,
             concurrency_id="measuring",
             concurrency_limit=2,
         )

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+NOWHERE: list[Any] = []
+"""Where an event shows that it runs. Gradio walks the whole page for every component that may show it, each time that
+any event of any tab begins or ends, also where nothing is to be seen."""
+
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "show_progress_on": NOWHERE,
+    "api_visibility": "private",
+}
 """For what must answer at once and cannot fail: no place in the queue, no spinner, no public endpoint."""
 
-SPOKEN: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SPOKEN: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": NOWHERE, "api_visibility": "private"}
 """For what may end in a sentence on screen: through the queue an error is a message, not an HTTP 500."""
 
 # BrowserState encrypts what it keeps; a fixed key lets a restarted server read it. Nothing in it is secret.
