@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check bench micro clean
+.PHONY: run test test-all check bench micro clean
 
 run: .venv/installed
 	$(BIN)/python app.py
 
+# Two processes: more would each hold torch and a browser. Files stay whole, since their fixtures do.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: .venv/installed-test
+	$(PYTEST)
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

@@ -1,8 +1,12 @@
 """What holds for every test: the order, which tests may be tried again, and that an interrupt can be sent."""
 
+import os
 import signal
 
 import pytest
+
+# What is started in two processes shares the cores; each torch would take all of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell without job control starts `make test &` with SIGINT ignored, and what is ignored stays so in every
 # program the tests start: those they end with an interrupt would then run on.
@@ -14,11 +18,11 @@ NUM_RERUNS = 2
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tests first, then those with processes, then those with a browser."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Cheap tests first, then those with processes, then those with a browser. `--reruns 0`: none is tried again."""
     items.sort(key=cost)
     for item in items:
-        if cost(item):
+        if cost(item) and config.getoption("reruns", None) is None:
             item.add_marker(pytest.mark.flaky(reruns=NUM_RERUNS))
 
 

@@ -196,7 +196,13 @@ def payloads(target: str) -> list[Any]:
     return [whole, [whole], target, [target], {"nested": whole, "rows": [{"path": target, "deep": whole}]}]
 
 
-def call_everything(visitor: Visitor, target: str) -> Iterator[tuple[str, str]]:
+thoroughly = pytest.mark.parametrize(
+    "each", [pytest.param(1, id="once"), pytest.param(2, marks=pytest.mark.slow, id="in two events")]
+)
+"""How many of the events that read an input are called with payloads in that one alone."""
+
+
+def call_everything(visitor: Visitor, target: str, each: int) -> Iterator[tuple[str, str]]:
     """Each event with each payload in all inputs, then in one while the others are as usual: (name, answer)."""
     usual = {number: one["props"].get("value") for number, one in visitor.components().items()}
     wish = {
@@ -220,7 +226,7 @@ def call_everything(visitor: Visitor, target: str) -> Iterator[tuple[str, str]]:
         for place, number in enumerate(inputs):
             tried[number] += 1
             # The form's widgets feed many events, which read them in the same way.
-            for payload in payloads(target)[:3:2] if tried[number] <= 2 else ():
+            for payload in payloads(target)[: 3 * each : 3] if tried[number] <= each else ():
                 data = [usual[number] for number in inputs]
                 data[place] = payload
                 datas.append(data)
@@ -228,10 +234,13 @@ def call_everything(visitor: Visitor, target: str) -> Iterator[tuple[str, str]]:
             yield event["api_name"], json.dumps(visitor.call(event, data, event_data=wish))
 
 
-def test_no_event_hands_out_a_file_of_the_machine(visitor: Visitor, home: Path, outside: Path) -> None:
+@thoroughly
+def test_no_event_hands_out_a_file_of_the_machine(
+    visitor: Visitor, home: Path, outside: Path, each: int
+) -> None:
     """Every event of the page, with the file named in every input in every form."""
     answered = 0
-    for name, said in call_everything(visitor, str(outside / "secret.png")):
+    for name, said in call_everything(visitor, str(outside / "secret.png"), each):
         answered += 1
         assert CANARY.decode() not in said, name
     assert answered > 300, "the fuzz called almost nothing"
@@ -244,8 +253,9 @@ def test_no_event_hands_out_a_file_of_the_machine(visitor: Visitor, home: Path, 
     assert not copies, "a copy was made where the page serves files"
 
 
-def test_no_event_fetches_an_address(visitor: Visitor, trap: str) -> None:
-    for _ in call_everything(visitor, f"{trap}/inner"):
+@thoroughly
+def test_no_event_fetches_an_address(visitor: Visitor, trap: str, each: int) -> None:
+    for _ in call_everything(visitor, f"{trap}/inner", each):
         pass
     for route in ("file=", "proxy="):
         for address in (f"{trap}/inner", f"{trap}/hop", trap.replace("127.0.0.1", "localhost") + "/inner"):

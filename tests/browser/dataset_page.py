@@ -18,7 +18,7 @@ def main() -> None:
     from studio.datasets import Datasets
     from studio.ui.dataset_desk import DatasetDesk
     from studio.ui.dataset_room import build_dataset_room, wire_dataset_room
-    from studio.ui.theme import HEAD, studio_theme, style_sheets
+    from studio.ui.theme import head, studio_theme, style_sheets
 
     gr.set_static_paths([workspace.looking])
     with gr.Blocks(title="Dataset", fill_width=True, analytics_enabled=False) as demo:
@@ -36,7 +36,7 @@ def main() -> None:
         server_port=settings.port,
         theme=studio_theme(),
         css_paths=sheets if own in sheets else [*sheets, own],
-        head=HEAD,
+        head=head(),
         ssr_mode=False,
         run_history=False,
         footer_links=[],

@@ -104,7 +104,7 @@ def fill_home(runs: Path, datasets: Path) -> RunFolder:
     died = write_run(runs, source, "oil-more", steps=27, restart=22, parent="oil")
     died.say(Status("running", step=27, num_steps=STEPS, stage="training", checkpoint_step=20))
     content = json.loads((died.path / "status.json").read_text())
-    (died.path / "status.json").write_text(json.dumps(content | {"pid_created_at": 1.0}))
+    (died.path / "status.json").write_text(json.dumps(content | {"pid_born": "long ago"}))
     return write_run(runs, source, "oil-live", steps=DONE)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from studio.requests import RenderRequest
 from tests.browser.conftest import Server, chart
@@ -32,7 +33,13 @@ def record(prompt: str, seed: int) -> dict[str, object]:
     return {"settings": request.to_dict(), "model": {"id": "micro-4k", "title": "Micro-4K"}}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
+def compare(page: Page) -> Page:
+    page.get_by_role("tab", name="Compare").click()
+    return page
+
+
+@pytest.fixture(autouse=True)
 def pictures(server: Server) -> None:
     calm = chart(1024, 1024)
     calm[..., 2] = 0
@@ -42,8 +49,8 @@ def pictures(server: Server) -> None:
     server.gallery.add(busy, record("a wild sea", 2))
 
 
-def test_two_pictures_are_scored_sorted_and_opened_where_they_differ(page: Page) -> None:
-    page.get_by_role("tab", name="Compare").click()
+def test_two_pictures_are_scored_sorted_and_opened_where_they_differ(compare: Page) -> None:
+    page = compare
     field = page.locator("#compare-pictures input")
     field.click()
     for index in range(2):
@@ -51,15 +58,15 @@ def test_two_pictures_are_scored_sorted_and_opened_where_they_differ(page: Page)
     field.press("Escape")
     field.press("Tab")
     page.locator("#compare-go").click()
-    page.wait_for_selector(f"{TABLE}[data-done=true][data-rows='2']", timeout=60_000)
+    page.wait_for_selector(f"{TABLE}[data-done=true][data-rows='2']")
     assert page.locator(f"{TABLE} td.best").count() == 0, "single pictures prove no difference"
 
     header = page.locator(f"{TABLE} thead button", has_text="GLCM Score")
     header.click()
     first = page.locator(f"{TABLE} tbody tr").first
-    assert "a wild sea" in first.inner_text()
+    expect(first).to_contain_text("a wild sea")
     header.click()
-    assert "a calm sea" in page.locator(f"{TABLE} tbody tr").first.inner_text()
+    expect(first).to_contain_text("a calm sea")
 
     rows = page.locator(f"{TABLE} tbody tr")
     rows.nth(0).focus()
@@ -75,7 +82,8 @@ def test_two_pictures_are_scored_sorted_and_opened_where_they_differ(page: Page)
     assert page.locator(".settings-words mark").count() == 1
 
 
-def test_folders_are_sets_and_best_is_marked_only_where_real(page: Page, tmp_path: Path) -> None:
+def test_folders_are_sets_and_best_is_marked_only_where_real(compare: Page, tmp_path: Path) -> None:
+    page = compare
     rng = np.random.default_rng(0)
     for name, strength in (("faint", 4), ("strong", 40)):
         (tmp_path / name).mkdir()
@@ -85,14 +93,18 @@ def test_folders_are_sets_and_best_is_marked_only_where_real(page: Page, tmp_pat
     page.locator("#folder-one :is(input, textarea)").fill(str(tmp_path / "faint"))
     page.locator("#folder-two :is(input, textarea)").fill(str(tmp_path / "strong"))
     page.locator("#compare-go").click()
-    page.wait_for_selector(f"{TABLE}[data-done=true] .row-name small", timeout=60_000)
+    page.wait_for_selector(f"{TABLE}[data-done=true] .row-name small")
     page.wait_for_selector(f"{TABLE} td.best")
     best = page.locator(f"{TABLE} tbody tr", has_text="strong").locator("td.best")
     assert best.count() >= 1
     assert "in pairs" in page.locator(f"{TABLE} tbody").inner_text()
 
 
-def test_a_folder_that_is_none_gets_a_sentence(page: Page) -> None:
+def test_a_folder_that_is_none_gets_a_sentence(compare: Page, tmp_path: Path) -> None:
+    page = compare
+    for name in ("one", "two"):
+        Image.fromarray(chart(64, 64)).save(tmp_path / f"{name}.png")
+    page.locator("#folder-one :is(input, textarea)").fill(str(tmp_path))
     page.locator("#folder-two :is(input, textarea)").fill("/nowhere/at/all")
     page.locator("#compare-go").click()
     page.get_by_text("is no folder on this machine").wait_for()

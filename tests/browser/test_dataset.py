@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,81 +12,68 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from finetune.data import open_dataset
-from tests.browser.conftest import Guard
+from tests.browser.conftest import NewPage, Server, serving, until
 from tests.finetune.test_auto_captions import Endpoint
 from tests.finetune.test_auto_captions import endpoint as endpoint
 from tests.finetune.test_scan import fine
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[2]
 NUM_PICTURES = 24
 CARD = ".dataset-card[data-key='{}']"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 pictures with captions: one too small, one without a caption."""
-    folder = tmp_path_factory.mktemp("studio") / "home" / "datasets" / "hills"
+def room_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The room alone."""
+    with serving(tmp_path_factory.mktemp("studio"), "-m", "tests.browser.dataset_page") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Image.Image]:
+    """The dataset's pictures; the last is too small."""
+    sizes = [150 if number == 23 else 360 for number in range(NUM_PICTURES)]
+    wholes = [fine(number, size) for number, size in enumerate(sizes)]
+    return [Image.fromarray(one[:, : 360 if number % 3 == 0 else 280]) for number, one in enumerate(wholes)]
+
+
+@pytest.fixture
+def root(room_server: Server, drawn: list[Image.Image], request: pytest.FixtureRequest) -> Iterator[Path]:
+    """24 pictures with captions: one too small, one without a caption. Its name is new to the server."""
+    datasets = room_server.workspace.datasets
+    folder = datasets / f"hills-{request.node.name.removeprefix('test_')[:40]}"
     folder.mkdir(parents=True)
-    for number in range(NUM_PICTURES):
-        pixels = fine(number, 150 if number == 23 else 360)
-        Image.fromarray(pixels[:, : 280 if number % 3 else 360]).save(folder / f"{number:02d}.png")
+    for number, picture in enumerate(drawn):
+        picture.save(folder / f"{number:02d}.png")
         if number != 22:
             (folder / f"{number:02d}.txt").write_text(f"a hill under a sky, number {number}")
-    return folder
+    yield folder
+    for made in datasets.iterdir():
+        shutil.rmtree(made)
 
 
-@pytest.fixture(scope="module")
-def url(root: Path) -> Iterator[str]:
-    """The room alone, served over that home."""
-    home = root.parents[1]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (home.parent / "server.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.dataset_page"],
-        cwd=ROOT,
-        env={**os.environ, "STUDIO_HOME": str(home), "STUDIO_PORT": str(port), "no_proxy": "127.0.0.1"},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(address, timeout=5).read()
-                break
-            except OSError:
-                assert process.poll() is None, (home.parent / "server.log").read_text()
-                assert time.monotonic() < until, "the page does not answer"
-                time.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
-@pytest.fixture(scope="module")
-def room(browser: Browser, url: str, guard: Guard) -> Iterator[Page]:
-    """The page with the dataset chosen and scanned for 256 px."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-    page = context.new_page()
-    guard.watch(page, url)
+def choose_dataset(page: Page, url: str, root: Path) -> None:
     page.goto(url)
     page.wait_for_selector("#dataset-grid .dataset")
-    page.get_by_label("Resolution (px)").fill("256")
+    page.wait_for_function("document.querySelector('#dataset-known input')")
     page.locator("#dataset-known input").click()
-    page.get_by_role("option", name="hills").click()
+    page.get_by_role("option", name=root.name).click()
+    page.wait_for_selector(".dataset-card")
+
+
+@pytest.fixture
+def room(new_page: NewPage, room_server: Server, root: Path) -> Page:
+    """The page with the dataset chosen and scanned for 256 px."""
+    page = new_page(room_server.url)
+    choose_dataset(page, room_server.url, root)
+    page.get_by_label("Resolution (px)").fill("256")
     expect_chip(page, "to train on", "22")
-    yield page
-    context.close()
+    return page
 
 
 def expect_chip(page: Page, words: str, number: str) -> None:
@@ -100,14 +82,11 @@ def expect_chip(page: Page, words: str, number: str) -> None:
         """([words, number]) => [...document.querySelectorAll(".dataset-chip")].some(
           (chip) => chip.lastElementChild.textContent === words && chip.firstElementChild.textContent === number)""",
         arg=[words, number],
-        timeout=90_000,
     )
 
 
 def open_accordion(page: Page, name: str) -> None:
-    """Gradio makes what is inside only now, and what is typed before it has settled is lost: no hand is as fast."""
     page.get_by_role("button", name=name).click()
-    page.wait_for_timeout(1000)
 
 
 def on_disk(root: Path) -> dict[str, tuple[str | None, str | None]]:
@@ -122,16 +101,11 @@ def wait_for_by(page: Page, name: str, words: str) -> None:
     page.wait_for_function(
         "([card, words]) => document.querySelector(`${card} .dataset-by`).textContent === words",
         arg=[CARD.format(name), words],
-        timeout=90_000,
     )
 
 
 def test_the_crops_are_shown_with_the_size_they_are_trained_at(room: Page) -> None:
-    cards = room.locator(".dataset-card")
-    assert cards.count() == NUM_PICTURES
-    room.wait_for_function(
-        "document.querySelectorAll('.dataset-card img[src]').length === 24", timeout=90_000
-    )
+    expect(room.locator(".dataset-card img[src]")).to_have_count(NUM_PICTURES)
     image = room.locator(f"{CARD.format('00.png')} img")
     image.scroll_into_view_if_needed()
     room.wait_for_function(
@@ -152,19 +126,17 @@ def test_a_caption_is_saved_without_a_button(room: Page, root: Path) -> None:
     assert (root / "00.txt").read_text() == "a hill under a sky, number 0"
     text.fill("a dune at noon, with a fox")
     text.press("Enter")  # saves at once and goes to the next
-    assert room.evaluate("document.activeElement.getAttribute('aria-label')") == "Caption of 01.png"
-    wait_for_by(room, "00.png", "hand")
-    room.wait_for_timeout(1500)
-    assert on_disk(root)["00.png"] == ("a dune at noon, with a fox", "hand")
+    expect(room.get_by_label("Caption of 01.png")).to_be_focused()
+    until(room, lambda: on_disk(root)["00.png"] == ("a dune at noon, with a fox", "hand"))
 
 
 def test_what_is_being_typed_is_not_overwritten_by_news(room: Page, root: Path) -> None:
     text = room.locator(f"{CARD.format('01.png')} textarea")
     text.click()
-    for word in ("one ", "two ", "three"):
+    for number, word in enumerate(("one ", "two ", "three")):
         text.press_sequentially(word)
-        room.locator(f"{CARD.format('02.png')} .dataset-switch").dispatch_event("click")  # news arrive
-        room.wait_for_timeout(1100)
+        room.locator(f"{CARD.format('02.png')} .dataset-switch").dispatch_event("click")
+        expect_chip(room, "to train on", "22" if number % 2 else "21")  # news have arrived
     assert caption(room, "01.png").endswith("one two three")
     text.blur()
     wait_for_by(room, "01.png", "hand")
@@ -226,15 +198,17 @@ def test_a_model_writes_the_missing_caption(room: Page, root: Path, endpoint: En
 
 def test_shelves_and_a_resolution_that_cannot_be(room: Page) -> None:
     room.locator("#dataset-shelf").get_by_label("Left out").check(force=True)
-    room.wait_for_function("document.querySelectorAll('.dataset-card').length === 1")
-    assert room.locator(".dataset-card .dataset-switch").is_hidden()  # too small: nothing to take back
+    expect(room.locator(".dataset-card")).to_have_count(2)
+    expect(
+        room.locator(f"{CARD.format('23.png')} .dataset-switch")
+    ).to_be_hidden()  # too small: nothing to take back
     room.locator("#dataset-shelf").get_by_label("All").check(force=True)
-    room.wait_for_function("document.querySelectorAll('.dataset-card').length === 24")
+    expect(room.locator(".dataset-card")).to_have_count(NUM_PICTURES)
     room.get_by_label("Resolution (px)").fill("300")
     room.wait_for_selector(".dataset-message >> text=must be a multiple of 64 px, got 300; try 320")
     room.get_by_label("Resolution (px)").fill("256")
     room.wait_for_function("document.querySelector('.dataset-message').hidden")
-    expect_chip(room, "to train on", "23")
+    expect_chip(room, "to train on", "22")
 
 
 def test_a_dropped_zip_becomes_a_dataset_of_two_pages(room: Page, root: Path, tmp_path: Path) -> None:
@@ -245,29 +219,22 @@ def test_a_dropped_zip_becomes_a_dataset_of_two_pages(room: Page, root: Path, tm
     expect_chip(room, "too small", "61")
     assert (root.parent / "more" / "in" / "00.png").is_file()
     room.wait_for_function("document.querySelector('#dataset-known input').value === 'more'")
-    assert room.locator(".dataset-card").count() == 60
+    expect(room.locator(".dataset-card")).to_have_count(60)
     assert room.locator(".dataset-before").is_disabled()
     room.locator(".dataset-after").click()
-    room.wait_for_function("document.querySelectorAll('.dataset-card').length === 1")
-    assert room.locator(".dataset-pages span").inner_text() == "Page 2 of 2"
-    room.wait_for_timeout(1200)  # news come and go; the page stays
-    assert room.locator(".dataset-card .dataset-name").inner_text() == "60.png"
+    expect(room.locator(".dataset-card")).to_have_count(1)
+    expect(room.locator(".dataset-pages span")).to_have_text("Page 2 of 2")
+    expect(room.locator(".dataset-card .dataset-name")).to_have_text("60.png")
     room.locator(".dataset-before").click()
-    room.wait_for_function("document.querySelectorAll('.dataset-card').length === 60")
+    expect(room.locator(".dataset-card")).to_have_count(60)
 
 
-def test_nothing_is_wider_than_a_phone(browser: Browser, url: str, guard: Guard) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
-    page = context.new_page()
-    guard.watch(page, url)
-    page.goto(url)
-    page.wait_for_selector("#dataset-grid .dataset")
-    page.locator("#dataset-known input").click()
-    page.get_by_role("option", name="hills").click()
-    page.wait_for_selector(".dataset-card")
+def test_nothing_is_wider_than_a_phone(new_page: NewPage, room_server: Server, root: Path) -> None:
+    url = room_server.url
+    page = new_page(url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    choose_dataset(page, url, root)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     widths = page.evaluate(
         "[...document.querySelectorAll('.dataset-card')].map((c) => c.getBoundingClientRect().width)"
     )
     assert np.min(widths) > 150
-    context.close()

@@ -11,40 +11,68 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Server, chart, open_studio
+from tests.browser.conftest import NewPage, Server, chart, hold, until
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    Open = Callable[..., Page]
 
 STAGE = "#inspect-stage .viewer"
 SIDE_PX = 1536
+PATCH_PX = 512, 448  # x, y of the patch of 64 px in which the two charts differ
 
 
-@pytest.fixture(scope="module", autouse=True)
-def pictures(server: Server) -> list[str]:
-    """Two charts that differ in one patch, at (512, 448)."""
+@pytest.fixture(autouse=True)
+def pictures(server: Server) -> dict[str, str]:
+    """Ids of two charts that differ in one patch."""
     first = chart(SIDE_PX, SIDE_PX)
     second = first.copy()
-    second[448:512, 512:576] = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
-    return [
-        add_picture(server.gallery, words, image=image).id
-        for words, image in (("the second chart", second), ("the first chart", first))
-    ]
+    x, y = PATCH_PX
+    second[y : y + 64, x : x + 64] = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
+    images = {"first": first, "second": second}
+    return {
+        name: add_picture(server.gallery, f"the {name} chart", image=image).id
+        for name, image in images.items()
+    }
 
 
-def stage(page: Page, condition: str, timeout: float = 60_000) -> None:
+@pytest.fixture
+def opened(new_page: NewPage, server: Server, pictures: dict[str, str]) -> Open:
+    """Opens pictures by the address of a view of them."""
+
+    def made(*names: str, query: str = "") -> Page:
+        page = new_page(server.url)
+        asked = "&".join(
+            ["tab=inspect", *(f"p={pictures[name]}" for name in names), *([query] if query else [])]
+        )
+        page.goto(f"{server.url}/?{asked}")
+        stage(
+            page,
+            f"s.panes.split(' ').length === {len(names)} && s.kind === 'picture' && s.step !== 'nothing'",
+        )
+        return page
+
+    return made
+
+
+def stage(page: Page, condition: str) -> None:
     page.wait_for_function(
-        f"(() => {{ const s = document.querySelector('{STAGE}').dataset; return {condition}; }})()",
-        timeout=timeout,
+        f"(() => {{ const s = document.querySelector('{STAGE}')?.dataset; return s && {condition}; }})()"
     )
 
 
 def colours(page: Page) -> np.ndarray:
-    """(height, width, 3) uint8 of the canvas, once its last frame is drawn."""
-    page.wait_for_timeout(200)
-    address = page.locator(f"{STAGE} .viewer-canvas").evaluate("canvas => canvas.toDataURL('image/png')")
+    """(height, width, 3) uint8 of the canvas as it is drawn now."""
+    address = page.locator(f"{STAGE} .viewer-canvas").evaluate(
+        "canvas => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => "
+        "done(canvas.toDataURL('image/png')))))"
+    )
     with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as drawn:
         return np.asarray(drawn.convert("RGB"))
 
@@ -68,76 +96,59 @@ def test_a_picture_of_the_gallery_opens_with_its_numbers(page: Page) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     stage(page, "s.kind === 'picture' && s.step !== 'nothing'")
-    page.wait_for_selector("#energies .js-plotly-plot", timeout=60_000)
-    rail = page.locator("#numbers-rail").inner_text()
-    assert "GLCM Score" in rail
-    assert "Spectrum slope" in rail
+    page.wait_for_selector("#energies .js-plotly-plot")
+    expect(page.locator("#numbers-rail")).to_contain_text("GLCM Score")
+    expect(page.locator("#numbers-rail")).to_contain_text("Spectrum slope")
 
 
-def test_keys_turn_layers_and_each_shows_its_own(page: Page) -> None:
+def test_keys_turn_layers_and_each_shows_its_own(opened: Open) -> None:
+    page = opened("first")
     page.locator(STAGE).hover()
     plain = colours(page)
     page.keyboard.press("2")
     stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
-    bands = colours(page)
+    until(page, lambda: (colours(page) != plain).mean() > 0.2)
     page.keyboard.press("3")
     stage(page, "s.planes === 'entropy' && s.ready === 'true'")
-    maps = colours(page)
-    assert "bits" in page.locator(".inspect-scale").inner_text()
+    until(page, lambda: (colours(page) != plain).mean() > 0.2)
+    expect(page.locator(".inspect-scale")).to_contain_text("bits")
     page.keyboard.press("1")
     stage(page, "s.planes === ''")
-    assert np.array_equal(colours(page), plain)
-    assert (bands != plain).mean() > 0.2
-    assert (maps != plain).mean() > 0.2
+    until(page, lambda: np.array_equal(colours(page), plain))
 
 
-def test_a_layer_that_was_shown_comes_back_before_the_server_answers(page: Page) -> None:
+def test_a_layer_that_was_shown_comes_back_before_the_server_answers(opened: Open) -> None:
+    page = opened("first")
+    page.locator(STAGE).hover()
     page.keyboard.press("3")
     stage(page, "s.planes === 'entropy' && s.ready === 'true'")
-    page.keyboard.press("1")
+    with page.expect_response("**/queue/join*"):
+        page.keyboard.press("1")
     stage(page, "s.planes === ''")
-    page.wait_for_timeout(500)
-    held: list[Route] = []
-    page.route("**/queue/join*", lambda route: held.append(route))  # answered when the layer has been seen
-    try:
-        page.keyboard.press("3")
-        stage(page, "s.planes === 'entropy' && s.ready === 'true'")
-        while not held:  # asked all the same, if after the frame
-            page.wait_for_timeout(50)
-    finally:
-        page.unroute("**/queue/join*")
-        for route in held:
-            route.continue_()
-    page.wait_for_timeout(500)  # late answers change nothing
+    held = hold(page, "**/queue/join*")  # answered when the layer has been seen
+    page.keyboard.press("3")
+    stage(page, "s.planes === 'entropy' && s.ready === 'true'")
+    until(page, lambda: bool(held.routes))  # asked all the same, if after the frame
+    with page.expect_response("**/queue/join*"):
+        held.let_go()
     stage(page, "s.planes === 'entropy' && s.ready === 'true'")
 
 
-def test_the_whole_file_of_a_band_comes_when_it_is_looked_at_closely(page: Page) -> None:
-    page.reload()  # what was loaded before would not be asked for again
-    page.wait_for_selector("#stage .viewer")
-    page.get_by_role("tab", name="Inspect").click()
-    stage(page, "s.kind === 'picture'")
+def test_the_whole_file_of_a_band_comes_when_it_is_looked_at_closely(opened: Open) -> None:
+    page = opened("first")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.locator("#inspect-layer input[value=subbands]").click()
     stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
-    page.wait_for_timeout(500)
     bands = [url for url in asked if "/band-" in url]
     assert any("-coarse" in url for url in bands)
     whole = {url for url in bands if "-coarse" not in url}
     page.locator(f"{STAGE} .viewer-actual").click()
-    for _ in range(240):
-        if {url for url in asked if "/band-" in url and "-coarse" not in url} - whole:
-            break
-        page.wait_for_timeout(250)
-    else:
-        raise AssertionError("no whole file of a band was asked for")
-    page.locator(f"{STAGE} .viewer-fit").click()
-    page.locator("#inspect-layer input[value=picture]").click()
-    stage(page, "s.planes === ''")
+    until(page, lambda: bool({url for url in asked if "/band-" in url and "-coarse" not in url} - whole))
 
 
-def test_a_click_measures_a_patch_and_a_rectangle_a_region(page: Page) -> None:
+def test_a_click_measures_a_patch_and_a_rectangle_a_region(opened: Open) -> None:
+    page = opened("first")
     page.mouse.click(*place(page, 540, 470))
     stage(page, "s.marks === 'patch'")
     page.wait_for_selector("#matrix .js-plotly-plot")
@@ -156,7 +167,8 @@ def test_a_click_measures_a_patch_and_a_rectangle_a_region(page: Page) -> None:
     stage(page, "s.marks === ''")
 
 
-def test_two_panes_share_one_view_and_differ_where_the_pictures_do(page: Page) -> None:
+def test_two_panes_share_one_view_and_differ_where_the_pictures_do(opened: Open) -> None:
+    page = opened("first")
     page.locator("#inspect-pictures input").click()
     page.get_by_role("option", name="the second chart").click()
     page.keyboard.press("Escape")
@@ -166,63 +178,53 @@ def test_two_panes_share_one_view_and_differ_where_the_pictures_do(page: Page) -
     for _ in range(4):
         page.keyboard.press("m")
     stage(page, "s.mode === 'difference'")
-    page.wait_for_timeout(1_500)
-    shown = colours(page).max(-1) > 60
-    rows, columns = np.nonzero(shown)
+
+    def differing() -> np.ndarray:
+        return colours(page).max(-1) > 60
+
+    until(page, lambda: 0 < differing().mean() < 0.02)
+    rows, columns = np.nonzero(differing())
     box = page.locator(f"{STAGE} .viewer-canvas").bounding_box()
     assert box is not None
-    x, y = place(page, 544, 480)
+    x, y = place(page, PATCH_PX[0] + 32, PATCH_PX[1] + 32)
     assert abs(columns.mean() + box["x"] - x) < 6
     assert abs(rows.mean() + box["y"] - y) < 6
-    assert shown.mean() < 0.02
     first = page.locator(STAGE).get_attribute("data-panes")
     page.keyboard.press("c")
     page.wait_for_function(f"document.querySelector('{STAGE}').dataset.panes !== '{first}'")
 
 
-def test_the_address_shows_the_same_view_elsewhere(page: Page, server: Server) -> None:
+def test_the_address_shows_the_same_view_elsewhere(opened: Open) -> None:
+    page = opened("second", "first", query="mode=difference")
+    stage(page, "s.mode === 'difference'")
     page.locator(f"{STAGE} .viewer-actual").click()
-    page.wait_for_timeout(700)
+    stage(page, "s.scale === '1.0000'")
+    until(page, lambda: "view=" in page.url)
     seen = page.locator(STAGE).evaluate("s => ({...s.dataset})")
-    address = page.url
-    assert "mode=difference" in address
     other = page.context.new_page()
-    other.goto(address)
-    other.wait_for_selector(STAGE, timeout=60_000)
+    other.goto(page.url)
     stage(other, f"s.panes === '{seen['panes']}' && s.cx === '{seen['cx']}' && s.scale === '{seen['scale']}'")
     stage(other, "s.mode === 'difference'")
-    other.close()
-    open_studio(page, server)
 
 
-def test_the_address_keeps_the_slider_and_the_matrix_that_is_shown(page: Page, server: Server) -> None:
-    first, second = (picture.id for picture in server.gallery.pictures(limit=2))
-    other = page.context.new_page()
-    start = f"{server.url}/?tab=inspect&p={first}&p={second}&mode=slider&at=0.25"
-    other.goto(start)
-    other.wait_for_selector(STAGE, timeout=60_000)
-    stage(other, "s.kind === 'picture' && s.mode === 'slider' && s.at === '0.25'")
-    other.locator(STAGE).hover()
-    other.keyboard.press("]")
-    stage(other, "s.at === '0.3'")
-    other.wait_for_function("location.search.includes('at=0.3')")
-    other.mouse.click(*place(other, 300, 300))
-    other.wait_for_selector("#matrix .js-plotly-plot")
-    other.locator("#inspect-part_angle label", has_text="90").click()
-    other.wait_for_function("location.search.includes('part_angle=90')")
-    other.reload()
-    other.wait_for_selector(STAGE, timeout=60_000)
-    stage(other, "s.mode === 'slider' && s.at === '0.3' && s.marks.includes('patch')")
-    other.wait_for_selector("#matrix .js-plotly-plot")
-    assert "90°" in other.locator("#matrix .gtitle").text_content()
-    other.close()
+def test_the_address_keeps_the_slider_and_the_matrix_that_is_shown(opened: Open) -> None:
+    page = opened("second", "first", query="mode=slider&at=0.25")
+    stage(page, "s.mode === 'slider' && s.at === '0.25'")
+    page.locator(STAGE).hover()
+    page.keyboard.press("]")
+    stage(page, "s.at === '0.3'")
+    page.wait_for_function("location.search.includes('at=0.3')")
+    page.mouse.click(*place(page, 300, 300))
+    page.wait_for_selector("#matrix .js-plotly-plot")
+    page.locator("#inspect-part_angle label", has_text="90").click()
+    page.wait_for_function("location.search.includes('part_angle=90')")
+    page.reload()
+    stage(page, "s.mode === 'slider' && s.at === '0.3' && s.marks.includes('patch')")
+    expect(page.locator("#matrix .gtitle")).to_contain_text("90°")
 
 
-def test_one_band_is_scaled_and_the_others_stay(page: Page, server: Server) -> None:
-    picture = server.gallery.pictures(limit=1)[0]
-    page.goto(f"{server.url}/?tab=inspect&p={picture.id}&layer=rebuild")
-    page.wait_for_selector(STAGE)
-    stage(page, "s.kind === 'picture' && s.step !== 'nothing'")
+def test_one_band_is_scaled_and_the_others_stay(opened: Open) -> None:
+    page = opened("first", query="layer=rebuild")
     whole = colours(page)
     page.locator("#scaled input").click()
     page.get_by_role("option", name="hh1").click()
@@ -231,12 +233,10 @@ def test_one_band_is_scaled_and_the_others_stay(page: Page, server: Server) -> N
     field.fill("0")
     field.press("Tab")
     page.wait_for_function("location.search.includes('scaled=hh1') && location.search.includes('detail=0')")
-    page.wait_for_timeout(1_500)
-    assert (colours(page) != whole).mean() > 0.01
-    open_studio(page, server)
+    until(page, lambda: (colours(page) != whole).mean() > 0.01)
 
 
-def test_a_dropped_file_opens_and_a_broken_one_is_named(page: Page, tmp_path: Path) -> None:
+def test_dropped_files_open_and_numbers_and_the_view_can_be_saved(page: Page, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Inspect").click()
     Image.fromarray(chart(300, 200)).save(tmp_path / "small.tiff")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
@@ -245,11 +245,9 @@ def test_a_dropped_file_opens_and_a_broken_one_is_named(page: Page, tmp_path: Pa
     )
     page.get_by_text("broken.png").wait_for()
     stage(page, "s.kind === 'picture' && s.step !== 'nothing'")
-    assert "small.tiff" in page.locator(f"{STAGE} .viewer-title").inner_text()
+    expect(page.locator(f"{STAGE} .viewer-title")).to_contain_text("small.tiff")
 
-
-def test_numbers_and_the_view_can_be_saved(page: Page) -> None:
-    page.locator("#numbers").wait_for(state="visible", timeout=60_000)
+    page.locator("#numbers").wait_for(state="visible")
     with page.expect_download() as download:
         page.locator("#numbers").click()
     told = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))

@@ -7,37 +7,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.browser.conftest import Server, chart, open_studio
+from tests.browser.conftest import NewPage, Server, chart, open_studio, until
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 WIDTH_PX, HEIGHT_PX = 2048, 1536
 
 STAGE = "#stage .viewer"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def picture(server: Server) -> str:
-    return add_picture(server.gallery, "the chart", image=chart(WIDTH_PX, HEIGHT_PX)).id
+@pytest.fixture(scope="session")
+def master() -> np.ndarray:
+    return chart(WIDTH_PX, HEIGHT_PX)
 
 
 @pytest.fixture(autouse=True)
-def fitted(page: Page, picture: str) -> None:
-    """Each test begins with the whole picture in view."""
-    page.wait_for_selector(f'{STAGE}[data-kind="picture"]')
-    page.mouse.move(5, 5)
-    page.locator(f"{STAGE} .viewer-fit").click()
+def picture(server: Server, master: np.ndarray) -> str:
+    return add_picture(server.gallery, "the chart", image=master).id
+
+
+@pytest.fixture
+def page(picture: str, new_page: NewPage, server: Server) -> Page:
+    """The studio with the whole picture in view."""
+    page = new_page(server.url)
+    open_studio(page, server)
+    wait_for_step(page, "preview")
+    return page
 
 
 def view(page: Page) -> dict[str, str]:
-    page.wait_for_timeout(120)
-    return page.locator(STAGE).evaluate("viewer => ({...viewer.dataset})")
+    """What the viewer says of itself once it has drawn what it was told."""
+    return page.locator(STAGE).evaluate(
+        "viewer => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => "
+        "done({...viewer.dataset}))))"
+    )
 
 
 def wait_for_step(page: Page, step: str) -> None:
-    page.wait_for_selector(f'{STAGE}[data-step="{step}"]', timeout=90_000)
+    page.wait_for_selector(f'{STAGE}[data-kind="picture"][data-step="{step}"]')
 
 
 def canvas_pixels(page: Page, x: int, y: int, width: int, height: int) -> np.ndarray:
@@ -64,25 +73,32 @@ def corner(page: Page) -> tuple[int, int]:
     )
 
 
-def test_opens_fitted_with_the_preview_and_not_yet_the_master(page: Page) -> None:
-    page.wait_for_timeout(500)
+def test_opens_fitted_with_the_preview_and_not_yet_the_master(
+    new_page: NewPage, server: Server, picture: str
+) -> None:
+    page = new_page(server.url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_studio(page, server)
+    wait_for_step(page, "preview")
     seen, (width, height) = view(page), canvas_size(page)
+    assert not [url for url in asked if url.endswith(f"{picture}.png")]
     assert seen["fitted"] == "true"
     assert float(seen["scale"]) == pytest.approx(min(width / WIDTH_PX, height / HEIGHT_PX), abs=1e-4)
     assert seen["step"] == "preview"
 
 
-def test_one_to_one_shows_the_master_pixel_for_pixel(page: Page) -> None:
+def test_one_to_one_shows_the_master_pixel_for_pixel(page: Page, master: np.ndarray) -> None:
     page.keyboard.press("1")
     wait_for_step(page, "master")
     assert float(view(page)["scale"]) == 1
     left, top = corner(page)
     shown = canvas_pixels(page, 100, 120, 64, 48)
-    expected = chart(WIDTH_PX, HEIGHT_PX)[120 - top : 168 - top, 100 - left : 164 - left]
+    expected = master[120 - top : 168 - top, 100 - left : 164 - left]
     np.testing.assert_array_equal(shown, expected)
 
 
-def test_four_times_shows_each_pixel_as_a_flat_block(page: Page) -> None:
+def test_four_times_shows_each_pixel_as_a_flat_block(page: Page, master: np.ndarray) -> None:
     page.keyboard.press("1")
     wait_for_step(page, "master")
     for _ in range(4):
@@ -92,23 +108,21 @@ def test_four_times_shows_each_pixel_as_a_flat_block(page: Page) -> None:
     x, y = 400, 300
     shown = canvas_pixels(page, x, y, 40, 40)
     rows, columns = (np.arange(40) + y - top) // 4, (np.arange(40) + x - left) // 4
-    np.testing.assert_array_equal(shown, chart(WIDTH_PX, HEIGHT_PX)[np.ix_(rows, columns)])
+    np.testing.assert_array_equal(shown, master[np.ix_(rows, columns)])
 
 
-def test_reads_out_the_pixel_under_the_pointer(page: Page) -> None:
+def test_reads_out_the_pixel_under_the_pointer(page: Page, master: np.ndarray) -> None:
     page.keyboard.press("1")
     wait_for_step(page, "master")
     left, top = corner(page)
     box = page.locator(f"{STAGE} .viewer-canvas").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 200.5, box["y"] + 150.5)
-    page.wait_for_timeout(150)
     x, y = 200 - left, 150 - top
-    red, green, blue = chart(WIDTH_PX, HEIGHT_PX)[y, x]
-    words = page.locator(f"{STAGE} .viewer-readout span").inner_text()
-    assert words.split() == ["x", str(x), "y", str(y), f"#{red:02x}{green:02x}{blue:02x}"] + [
-        str(value) for value in (red, green, blue)
-    ]
+    red, green, blue = master[y, x]
+    said = ["x", str(x), "y", str(y), f"#{red:02x}{green:02x}{blue:02x}", str(red), str(green), str(blue)]
+    readout = page.locator(f"{STAGE} .viewer-readout span")
+    until(page, lambda: readout.inner_text().split() == said)
 
 
 def test_the_wheel_zooms_about_the_pointer(page: Page) -> None:
@@ -117,11 +131,10 @@ def test_the_wheel_zooms_about_the_pointer(page: Page) -> None:
     page.mouse.move(box["x"] + 300, box["y"] + 333)
     page.keyboard.press("1")
     readout = page.locator(f"{STAGE} .viewer-readout span")
-    page.wait_for_timeout(200)
+    until(page, lambda: view(page)["scale"] == "1.0000")
     before = readout.inner_text().split()[1:4:2]
     page.mouse.wheel(0, -600)
-    page.wait_for_timeout(200)
-    assert float(view(page)["scale"]) == pytest.approx(np.exp(600 * 0.0018), rel=0.01)
+    until(page, lambda: float(view(page)["scale"]) == pytest.approx(np.exp(600 * 0.0018), rel=0.01))
     after = readout.inner_text().split()[1:4:2]
     for was, now in zip(before, after, strict=True):
         assert abs(int(was) - int(now)) <= 1
@@ -163,9 +176,8 @@ def test_dragging_moves_the_picture_with_the_pointer(page: Page) -> None:
     assert float(after["cy"]) - float(before["cy"]) == pytest.approx(20, abs=1)
 
 
-def test_two_fingers_pinch(browser: Browser, server: Server) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_two_fingers_pinch(new_page: NewPage, server: Server) -> None:
+    page = new_page(server.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     open_studio(page, server)
     wait_for_step(page, "preview")
     page.locator(STAGE).scroll_into_view_if_needed()
@@ -173,7 +185,7 @@ def test_two_fingers_pinch(browser: Browser, server: Server) -> None:
     assert box is not None
     middle_x, middle_y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     before = float(view(page)["scale"])
-    touch = context.new_cdp_session(page)
+    touch = page.context.new_cdp_session(page)
 
     def fingers(kind: str, apart: float) -> None:
         points = [
@@ -186,13 +198,11 @@ def test_two_fingers_pinch(browser: Browser, server: Server) -> None:
     for apart in (30, 40, 50, 60):
         fingers("touchMove", apart)
     fingers("touchEnd", 0)
-    assert float(view(page)["scale"]) == pytest.approx(3 * before, rel=0.1)
-    context.close()
+    until(page, lambda: float(view(page)["scale"]) == pytest.approx(3 * before, rel=0.1))
 
 
-def test_a_dense_screen_gets_its_own_pixels(browser: Browser, server: Server) -> None:
-    context = browser.new_context(viewport={"width": 1200, "height": 800}, device_scale_factor=2)
-    page = context.new_page()
+def test_a_dense_screen_gets_its_own_pixels(new_page: NewPage, server: Server, master: np.ndarray) -> None:
+    page = new_page(server.url, viewport={"width": 1200, "height": 800}, device_scale_factor=2)
     open_studio(page, server)
     wait_for_step(page, "preview")
     box = page.locator(f"{STAGE} .viewer-canvas").bounding_box()
@@ -203,9 +213,8 @@ def test_a_dense_screen_gets_its_own_pixels(browser: Browser, server: Server) ->
     wait_for_step(page, "master")
     left, top = corner(page)
     shown = canvas_pixels(page, 500, 400, 32, 32)
-    expected = chart(WIDTH_PX, HEIGHT_PX)[400 - top : 432 - top, 500 - left : 532 - left]
+    expected = master[400 - top : 432 - top, 500 - left : 532 - left]
     np.testing.assert_array_equal(shown, expected)
-    context.close()
 
 
 def test_full_screen_and_back(page: Page) -> None:

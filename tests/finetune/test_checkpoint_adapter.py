@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +109,3 @@ def test_refusals(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="NaN or infinity in a; choose an earlier"):
         export_step(run, 6, family="sd3")
     assert not adapter_path(run, 6).exists()
-
-
-def test_the_web_process_may_use_it() -> None:
-    code = "import sys, finetune.checkpoint_adapter; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0

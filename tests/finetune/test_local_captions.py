@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from finetune.caption_loop import DEFAULT_PROMPT, MAX_FAILURES, CaptionReport
+from finetune.caption_loop import MAX_FAILURES, CaptionReport
 from finetune.caption_models import LocalModel
 from finetune.captions import HAND, CaptionStore
 from finetune.data import open_dataset
@@ -147,9 +145,3 @@ def test_pickled_weights_and_foreign_code_are_not_opened(folder: Path, tmp_path:
     with pytest.raises(ValueError, match="foreign cannot be opened"):
         open_captioner(LocalModel(source=str(foreign)), device=torch.device("cpu"))
     assert not mark.exists()
-
-
-def test_a_page_may_name_a_model_without_torch() -> None:
-    code = "import sys, finetune.caption_models; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
-    assert LocalModel(source="a/b").prompt == DEFAULT_PROMPT

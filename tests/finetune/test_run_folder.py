@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from finetune.config import FinetuneConfig
@@ -46,7 +47,7 @@ def test_running_is_said_only_while_it_is_true(run: RunFolder) -> None:
     assert run.state().state == "running"
     assert run.state(now=time.time() + FRESH_S + 1).state == "stalled"
     content = json.loads((run.path / "status.json").read_text())
-    reused = content | {"pid_created_at": content["pid_created_at"] - 100}
+    reused = content | {"pid_born": "another time"}
     (run.path / "status.json").write_text(json.dumps(reused))
     assert run.state().state == "interrupted"
     assert "goes on from step 2" in run.state().message
@@ -68,7 +69,8 @@ def test_a_killed_process_is_seen_at_once_and_its_lock_is_free(run: RunFolder) -
     with pytest.raises(ValueError, match="being trained by another process"), run.held():
         pass
     os.kill(child.pid, signal.SIGKILL)
-    time.sleep(0.2)  # not waited for: a zombie is dead too
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:  # not waited for: a zombie is dead too
+        time.sleep(0.01)
     assert run.state().state == "interrupted"
     child.wait()
     child.stdout.close()

@@ -99,7 +99,7 @@ def assert_same(
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
 
 
-@pytest.mark.parametrize("kind", METHODS)
+@pytest.mark.parametrize("kind", ["full", pytest.param("lora", marks=pytest.mark.slow)])
 def test_two_processes_that_share_a_model_equal_one_that_holds_it(folder: Path, kind: str) -> None:
     one = make(folder, f"{kind}-one", kind, accumulation=2)
     assert train.main([str(one.path)]) == 0

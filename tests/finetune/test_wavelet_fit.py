@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import pywt
 import torch
@@ -47,9 +44,3 @@ def test_crops_that_cannot_be_split_are_named_with_the_remedy() -> None:
     for name, words in (("hare", "no wavelet"), ("bior2.2", "not orthonormal"), ("dmey", "not orthonormal")):
         with pytest.raises(ValueError, match=words):
             check_wavelet(ObjectiveConfig(kind="wavelet", wavelet=name), (), 16)
-
-
-def test_no_torch() -> None:
-    code = "import sys, finetune.wavelet_fit, finetune.cache_space; print('torch' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "False"

@@ -181,8 +181,9 @@ def test_what_is_listed(workspace: Workspace, adapters: Path) -> None:
     (workspace.root / "loras" / "styles").mkdir(parents=True)
     shutil.copy(adapters / SECOND, workspace.root / "loras" / "styles" / "ink.safetensors")
     (workspace.root / "loras" / "broken.safetensors").write_bytes(b"\xff" * 9)
+    (workspace.root / "loras" / "gone.safetensors").symlink_to(workspace.root / "nowhere")
     found = {adapter.title: adapter for adapter in list_adapters(workspace)}
-    assert found.keys() == {"oil", "styles/ink", "broken"}
+    assert found.keys() == {"oil", "styles/ink", "broken"}, "a link that leads nowhere is no file"
     assert found["oil"].path == OIL
     assert found["oil"].metadata["trigger"] == "d4k oil"
     assert found["oil"].error is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -14,8 +16,11 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from studio import disk, picture_views
+from studio.database import Database, DatabaseBusy
 from studio.gallery import Gallery, Picture
+from studio.metadata import RECORD_CHUNK
 from studio.requests import RenderRequest
+from studio.ui.lookup import find_picture
 from studio.workspace import Workspace
 
 NewRequest = Callable[..., RenderRequest]
@@ -159,6 +164,88 @@ def test_views_are_made_again(gallery: Gallery, add: Callable[..., Picture]) -> 
     assert picture.thumbnail_path.is_file()
     gallery.get(picture.id)
     assert picture.preview_path.is_file()
+
+
+def test_one_damaged_master_takes_no_other_down(gallery: Gallery, add: Callable[..., Picture]) -> None:
+    """Cut off, and its views cleared away: it is shown as damaged, and everything else as it is."""
+    cut, whole = add("cut"), add("whole")
+    cut.path.write_bytes(cut.path.read_bytes()[:300])
+    for view in (cut.preview_path, cut.thumbnail_path):
+        view.unlink()
+    shown = {picture.id: picture for picture in gallery.pictures()}
+    assert set(shown) == {cut.id, whole.id}
+    assert "is damaged" in shown[cut.id].damage
+    assert shown[whole.id].damage == ""
+    assert gallery.unreadable == (shown[cut.id].damage,)
+    for picture in (shown[cut.id], gallery.get(cut.id)):
+        with Image.open(picture.thumbnail_path) as image:
+            image.load()
+    with Image.open(gallery.get(cut.id).preview_path) as image:
+        image.load()
+    assert gallery.trash([cut.id]) == 1
+
+
+def without_rows(workspace: Workspace) -> None:
+    for path in workspace.root.glob("studio.db*"):
+        path.unlink()
+
+
+def rewritten(picture: Picture, noise: np.ndarray, **changes: object) -> None:
+    """Its master with another record."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text(RECORD_CHUNK, json.dumps({**picture.record, **changes}))
+    Image.fromarray(noise).save(picture.path, pnginfo=chunks)
+
+
+@pytest.mark.parametrize("said", [None, "yesterday", float("nan"), True])
+def test_a_record_without_a_time_takes_its_file_s(
+    workspace: Workspace, add: Callable[..., Picture], noise: np.ndarray, said: object
+) -> None:
+    picture = add()
+    rewritten(picture, noise, created_at=said)
+    os.utime(picture.path, (1_700_000_000, 1_700_000_000))
+    without_rows(workspace)
+    (found,) = Gallery(workspace).pictures()
+    assert found.created_at == 1_700_000_000
+
+
+def test_half_a_letter_in_a_record_hurts_nothing(
+    workspace: Workspace, add: Callable[..., Picture], noise: np.ndarray
+) -> None:
+    picture = add()
+    settings = picture.record["settings"] | {"prompt": "a smile \ud83d and a whole one \ud83d\ude00"}
+    rewritten(picture, noise, settings=settings)
+    without_rows(workspace)
+    (found,) = Gallery(workspace).pictures(search="whole one")
+    assert found.record["settings"]["prompt"] == "a smile \ufffd and a whole one \U0001f600"
+    json.dumps(found.record, ensure_ascii=False).encode()
+    assert ids(Gallery(workspace).pictures(search="\ud83d")) == [picture.id]
+
+
+def test_deleted_caches_are_made_again(
+    gallery: Gallery, workspace: Workspace, add: Callable[..., Picture]
+) -> None:
+    first = add()
+    shutil.rmtree(workspace.cache)
+    shutil.rmtree(workspace.thumbnails)
+    second = add()
+    assert [picture.thumbnail_path.is_file() for picture in gallery.pictures()] == [True, True]
+    assert gallery.get(first.id).preview_path.is_file()
+    assert second.preview_path.is_file()
+
+
+def test_a_busy_table_is_no_deleted_picture(
+    gallery: Gallery, add: Callable[..., Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = add()
+    assert find_picture(gallery, "20200101-000000-0000") is None
+
+    def busy(*_: object) -> None:
+        raise DatabaseBusy("locked")
+
+    monkeypatch.setattr(Database, "row", busy)
+    with pytest.raises(DatabaseBusy):
+        find_picture(gallery, picture.id)
 
 
 def test_a_damaged_stray_is_named(workspace: Workspace) -> None:

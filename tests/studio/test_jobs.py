@@ -35,13 +35,13 @@ def test_a_job_is_remembered_whole(jobs: JobTable) -> None:
 
 def test_first_come_first_served(jobs: JobTable) -> None:
     first, second = submit(jobs, 2)
-    claimed = jobs.claim(11, 5.0)
+    claimed = jobs.claim(11, "born so")
     assert claimed is not None
-    assert (claimed.id, claimed.state, claimed.worker_pid, claimed.worker_created_at) == (
+    assert (claimed.id, claimed.state, claimed.worker_pid, claimed.worker_born) == (
         first,
         "running",
         11,
-        5.0,
+        "born so",
     )
     assert claimed.attempts == 1
     assert order(jobs) == [first, second]
@@ -195,6 +195,19 @@ def test_an_interrupted_job_that_should_stop_has_stopped(jobs: JobTable) -> None
     jobs.interrupt_lost(lambda job: False)
     jobs.give_up(job_id)
     assert jobs.get(job_id).state == "cancelled"
+
+
+def test_a_lost_job_that_is_cleared_away_meanwhile_stops_nothing(jobs: JobTable) -> None:
+    submit(jobs, 2)
+    for pid in (11, 12):
+        jobs.claim(pid)
+
+    def explain(job: Job) -> str:
+        jobs.clear_finished()  # as somebody presses the button
+        return "gone"
+
+    lost = jobs.interrupt_lost(lambda job: False, explain=explain)
+    assert len(lost) == 1, "the other one is gone, with nothing said"
 
 
 def test_the_version_changes_with_everything_but_heartbeats(jobs: JobTable) -> None:

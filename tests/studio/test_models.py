@@ -109,6 +109,18 @@ def test_a_cut_off_weight_file_is_noticed(folder: Path) -> None:
     assert model_files.missing_files(folder) == ["vae/diffusion_pytorch_model.safetensors"]
 
 
+def test_a_link_whose_target_is_gone_is_half_a_model(folder: Path, tmp_path: Path) -> None:
+    """As in a hub cache that was cleaned by hand."""
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    weights.symlink_to(tmp_path / "blobs" / "gone")
+    entry = find_model(str(folder))
+    assert model_files.missing_files(folder) == ["vae/diffusion_pytorch_model.safetensors"]
+    with pytest.raises(ValueError, match="is only half here"):
+        check_available(entry)
+    assert model_files.weights_hash(folder)
+
+
 def test_a_missing_shard_is_named(folder: Path) -> None:
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (folder / "text_encoder" / "model.safetensors.index.json").write_text(json.dumps(index))

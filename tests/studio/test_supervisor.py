@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
+from finetune.processes import birth, is_alive
 from studio import supervisor as supervision
+from studio.code_mark import code_mark
+from studio.database import DatabaseBusy
 from studio.gallery import Gallery
 from studio.jobs import Job, JobTable, Progress
-from studio.processes import is_alive
 from studio.requests import RenderRequest
 from studio.settings import Settings
-from studio.supervisor import WorkerSupervisor
+from studio.supervisor import SILENT_S, WorkerSupervisor
 from studio.workspace import Workspace, lock_note
 
 pytestmark = pytest.mark.process
@@ -30,7 +35,7 @@ STAND_IN = """
 import os, sys, time
 from pathlib import Path
 from studio.jobs import JobTable, Progress
-from studio.processes import created_at
+from finetune.processes import birth
 from studio.workspace import Workspace, held_lock
 workspace = Workspace(Path(sys.argv[1]))
 with held_lock(workspace.worker_lock, about={"state": "ready"}) as holder:
@@ -38,7 +43,7 @@ with held_lock(workspace.worker_lock, about={"state": "ready"}) as holder:
         sys.exit(3)
     jobs = JobTable(workspace.database)
     while True:
-        job = jobs.claim(os.getpid(), created_at(os.getpid()))
+        job = jobs.claim(os.getpid(), birth(os.getpid()))
         if job is not None:
             jobs.report(job.id, Progress("denoising", 4, 9, 1.0, 5.0))
             print("at work", flush=True)
@@ -46,6 +51,7 @@ with held_lock(workspace.worker_lock, about={"state": "ready"}) as holder:
 """
 
 Watch = Callable[..., WorkerSupervisor]
+HANG_S = 60.0
 
 
 @pytest.fixture
@@ -58,9 +64,9 @@ def watch(workspace: Workspace) -> Iterator[Watch]:
     """Make supervisors whose workers do not outlive the test."""
     made: list[WorkerSupervisor] = []
 
-    def make(code: str | None = STAND_IN) -> WorkerSupervisor:
+    def make(code: str | None = STAND_IN, **by: Callable[[], float]) -> WorkerSupervisor:
         command = None if code is None else [sys.executable, "-c", code, str(workspace.root)]
-        made.append(WorkerSupervisor(workspace, Settings(home=workspace.root), command=command))
+        made.append(WorkerSupervisor(workspace, Settings(home=workspace.root), command=command, **by))
         return made[-1]
 
     yield make
@@ -71,13 +77,12 @@ def watch(workspace: Workspace) -> Iterator[Watch]:
             one._child.wait(timeout=20)
 
 
-def wait_for(condition: Callable[[], bool], *, within_s: float = 30.0) -> float:
-    """Seconds until it held."""
+def wait_for(condition: Callable[[], bool], *, within_s: float = HANG_S) -> None:
+    """`within_s` is what hangs, not what is promised."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < within_s, "it never came true"
         time.sleep(0.02)
-    return time.monotonic() - started
 
 
 def worker_pid(workspace: Workspace) -> int:
@@ -108,7 +113,7 @@ def test_a_killed_worker_is_noticed_told_of_and_replaced(
     assert os.getsid(first) != os.getsid(0)
     os.kill(first, signal.SIGKILL)
     # Interrupted first, explained a moment later.
-    assert wait_for(lambda: "worker died at" in (jobs.get(job_id).error or "")) < 5
+    wait_for(lambda: "worker died at" in (jobs.get(job_id).error or ""))
     assert not psutil.pid_exists(first)  # reaped, not a zombie
     error = jobs.get(job_id).error
     assert error is not None
@@ -163,26 +168,106 @@ def test_a_job_whose_worker_died_unwatched_resumes(watch: Watch, jobs: JobTable)
     assert "it vanished" in str(jobs.get(job_id).error)
 
 
-def test_a_worker_that_cannot_start_is_tried_ever_more_rarely(
-    watch: Watch, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_cannot_start_is_tried_ever_more_rarely(watch: Watch) -> None:
+    now = 0.0
+    supervisor = watch(
+        "print('no torch here', flush=True); import sys; sys.exit('really')", clock=lambda: now
+    )
+    started = []
+    for second in range(200):
+        now = float(second)
+        supervisor.look()
+        if supervisor._child is not None:
+            started.append(second)
+            supervisor._child.wait(timeout=HANG_S)
+            supervisor.look()
+            assert "the worker cannot start" in supervisor.describe()
+    assert started == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert "no torch here / really" in supervisor.describe()
+
+
+@pytest.fixture
+def silent(workspace: Workspace, jobs: JobTable) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A running job and its worker, whose heart does not beat."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    job_id = jobs.submit("render", {}, label="")
+    jobs.claim(child.pid, birth(child.pid))
+    note = {"pid": child.pid, "born": birth(child.pid), "code": code_mark(), "state": "ready"}
+    workspace.worker_lock.write_text(json.dumps(note))
+    yield job_id, child
+    child.kill()
+    child.wait(timeout=HANG_S)
+
+
+def test_a_worker_that_hangs_is_told_of_and_ended_with_its_job(
+    watch: Watch, jobs: JobTable, silent: tuple[int, subprocess.Popen[bytes]]
+) -> None:
+    now = 1000.0
+    supervisor = watch(clock=lambda: now)
+    job_id, child = silent
+    supervisor.look()
+    assert supervisor.describe() == f"working on job {job_id}"
+    now += SILENT_S
+    jobs.heartbeat(job_id)
+    supervisor.look()
+    assert supervisor.describe() == f"working on job {job_id}"
+    now += SILENT_S + 1
+    supervisor.look()
+    assert f"job {job_id} has not been heard of for 2 min" in supervisor.describe()
+    assert child.poll() is None, "only who asked for its end may lose it"
+    jobs.cancel(job_id)
+    supervisor.look()
+    assert child.wait(timeout=HANG_S) == -signal.SIGKILL
+    supervisor.look()
+    assert jobs.get(job_id).state == "cancelled"
+
+
+def test_a_worker_of_other_code_is_replaced_once_it_is_idle(
+    watch: Watch, workspace: Workspace, jobs: JobTable, silent: tuple[int, subprocess.Popen[bytes]]
+) -> None:
+    job_id, child = silent
+    note = lock_note(workspace.worker_lock) | {"code": "of last year"}
+    workspace.worker_lock.write_text(json.dumps(note))
+    supervisor = watch()
+    supervisor.look()
+    assert "by a worker of other code, which is replaced afterwards" in supervisor.describe()
+    assert child.poll() is None
+    jobs.finish(job_id, {})
+    supervisor.look()
+    assert child.wait(timeout=HANG_S) == -signal.SIGKILL
+    supervisor.start()
+    wait_for(lambda: supervisor.describe() == "ready")
+    assert worker_pid(workspace) != child.pid
+
+
+def test_a_worker_that_is_not_needed_is_no_death(watch: Watch) -> None:
+    supervisor = watch("import sys; sys.exit(3)")
+    for _ in range(3):
+        supervisor.look()
+        assert supervisor._child is not None
+        supervisor._child.wait(timeout=HANG_S)
+    assert "died" not in supervisor.describe()
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("the disk is full"), DatabaseBusy("locked"), OSError("no fork"), KeyError("oops")]
+)
+def test_who_watches_outlives_what_he_watches(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     monkeypatch.setattr(supervision, "LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(supervision, "FIRST_DELAY_S", 0.1)
-    supervisor = watch("print('no torch here', flush=True); import sys; sys.exit('really')")
-    supervisor._delay_s = 0.1
-    supervisor.start()
-    wait_for(lambda: "the worker cannot start" in supervisor.describe())
-    assert "no torch here / really" in supervisor.describe()
-    wait_for(lambda: supervisor._delay_s >= 0.8)
-    assert workspace.worker_log.read_text().count("really") <= 5
+    interrupt_lost, refusals = JobTable.interrupt_lost, iter([True] * 3)
 
+    def stumble(*given: Any, **named: Any) -> list[Job]:
+        if next(refusals, False):
+            raise error
+        return interrupt_lost(*given, **named)
 
-def test_a_worker_that_is_not_needed_is_no_death(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "LOOK_EVERY_S", 0.02)
-    supervisor = watch("import sys; sys.exit(3)")
+    monkeypatch.setattr(JobTable, "interrupt_lost", stumble)
+    supervisor = watch()
     supervisor.start()
-    time.sleep(0.5)
-    assert "died" not in supervisor.describe()
+    wait_for(lambda: supervisor.describe() == "ready")
+    assert ("Traceback" in capsys.readouterr().err) == isinstance(error, KeyError)
 
 
 def test_a_long_log_is_begun_anew(
@@ -210,7 +295,7 @@ def test_killed_mid_render_the_picture_comes_out_the_same(
     undisturbed, disturbed = (jobs.submit("render", request.to_dict(), label="") for _ in range(2))
     wait_for(lambda: step(jobs.get(disturbed)) > 10, within_s=240)
     os.kill(worker_pid(workspace), signal.SIGKILL)
-    assert wait_for(lambda: "worker died" in supervisor.describe()) < 5
+    wait_for(lambda: "worker died" in supervisor.describe())
     wait_for(lambda: jobs.get(disturbed).state == "done", within_s=240)
     images, records = [], []
     for job_id in (undisturbed, disturbed):

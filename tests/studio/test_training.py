@@ -11,11 +11,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from finetune.config import FinetuneConfig
 from finetune.config_files import changed, from_values
+from finetune.processes import birth
 from finetune.run_folder import RunFolder, Status, create_run
 from studio.adapters import RUN_FILE
 from studio.jobs import JobTable
@@ -58,7 +58,7 @@ def write_run(
         run.say(Status(state, step=steps, num_steps=40, **status))  # type: ignore[arg-type]
         content = json.loads((run.path / "status.json").read_text())
         if pid:
-            content |= {"pid": pid, "pid_created_at": psutil.Process(pid).create_time()}
+            content |= {"pid": pid, "pid_born": birth(pid)}
         (run.path / "status.json").write_text(json.dumps(content))
     return run
 
@@ -163,12 +163,12 @@ def test_only_a_dry_runs_folder_is_ever_taken_for_one(
 
 def test_states_are_true(trainings: Trainings, workspace: Workspace, jobs: JobTable) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    born = psutil.Process(dead.pid).create_time()
+    born = birth(dead.pid)
     dead.wait()
     write_run(workspace.runs, "living", "running", pid=os.getpid(), stage="training")
     died = write_run(workspace.runs, "died", "running", checkpoint_step=8)
     content = json.loads((died.path / "status.json").read_text())
-    (died.path / "status.json").write_text(json.dumps(content | {"pid": dead.pid, "pid_created_at": born}))
+    (died.path / "status.json").write_text(json.dumps(content | {"pid": dead.pid, "pid_born": born}))
     silent = write_run(workspace.runs, "silent", "running", pid=os.getpid())
     content = json.loads((silent.path / "status.json").read_text())
     (silent.path / "status.json").write_text(json.dumps(content | {"heartbeat_at": time.time() - 60}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -152,8 +151,7 @@ def test_training_waits_for_a_pause_and_shares_when_asked(tmp_path: Path) -> Non
     pause = tmp_path / "pause"
     pause.touch()
     threading.Timer(0.5, pause.unlink).start()
-    began = time.perf_counter()
     lend_cores(tmp_path, 2)
-    assert time.perf_counter() - began > 0.4
+    assert not pause.exists()
     assert torch.get_num_threads() == 2
     torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -114,23 +115,39 @@ class Walk:
 
 
 def taken(walk: Walk, folder: Path, *, minutes: float) -> list[Report]:
-    return list(train(walk, folder, minutes=minutes, report_every=1))
+    """By a clock that is looked at twice a step and finds a second gone each time."""
+    clock = itertools.count(0.0)
+    return list(train(walk, folder, minutes=minutes, report_every=1, clock=lambda: next(clock)))
 
 
 def test_a_stage_goes_on_where_its_checkpoint_ends(tmp_path: Path) -> None:
-    taken(Walk(), tmp_path, minutes=0.002)
+    assert [report.step for report in taken(Walk(), tmp_path, minutes=0.1)] == [1, 2, 3, 4, 5, 6]
     resumed = Walk()
-    reports = taken(resumed, tmp_path, minutes=0.004)
+    reports = taken(resumed, tmp_path, minutes=0.2)
     straight = Walk()
     for step in range(reports[-1].step):
         straight.step(0, torch.Generator().manual_seed(step * 1_000_003 + 12345))
-    assert reports[0].step > 1
+    assert [report.step for report in reports] == [7, 8, 9, 10, 11, 12]
     torch.testing.assert_close(resumed.place.weight, straight.place.weight)
 
 
 def test_a_spent_budget_trains_no_further(tmp_path: Path) -> None:
-    taken(Walk(), tmp_path, minutes=0.002)
-    assert taken(Walk(), tmp_path, minutes=0.002) == []
+    taken(Walk(), tmp_path, minutes=0.1)
+    assert taken(Walk(), tmp_path, minutes=0.1) == []
+
+
+def test_what_only_some_steps_tell_is_averaged_over_those(tmp_path: Path) -> None:
+    class Sized(Walk):
+        steps = 0
+
+        def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
+            self.steps += 1
+            loss = {"loss": float(self.steps)}
+            return loss | ({"loss_2048": 10.0 * self.steps} if self.steps in (1, 3) else {})
+
+    clock = itertools.count(0.0)
+    (report,) = train(Sized(), tmp_path, minutes=4 / 60, report_every=4, clock=lambda: next(clock))
+    assert report.values == {"loss": 2.5, "loss_2048": 20.0}
 
 
 def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:

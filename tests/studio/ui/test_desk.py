@@ -14,6 +14,7 @@ from studio.jobs import JobTable
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.desk import Desk, choose_model, choose_preset, offer_models, pick_example
 from studio.ui.lora_stack import LoraContent
+from studio.ui.notes import model_choices
 from studio.ui.watching import Watch
 from tests.studio.ui.conftest import add_picture, finish, submit
 
@@ -157,20 +158,25 @@ def test_arrows_go_to_the_neighbours_and_stop_at_the_ends(desk: Desk, gallery: G
 
 
 def test_a_model_brings_its_own_defaults() -> None:
-    steps, guidance, coarse_first, note = choose_model("micro-4k")
-    assert steps >= 1
-    assert guidance >= 0
-    assert coarse_first == 0.3
+    advice, note = choose_model({"model": "micro-4k", "at": 5.5})
+    assert advice == {"num_inference_steps": 14, "guidance_scale": 2.5, "coarse_first": 0.3, "at": 5.5}
     assert note
-    assert "no/such" in choose_model("no/such")[3]
+    advice, note = choose_model({"model": "no/such", "at": 5.5})
+    assert advice is None
+    assert "no/such" in note
+
+
+def test_a_model_that_is_the_same_as_before_changes_nothing() -> None:
+    assert choose_model(None) == (gr.skip(), gr.skip())
 
 
 def test_a_preset_fills_the_fields() -> None:
-    row, width_px, height_px, note = choose_preset("3072x4096", 512, 512)
+    width_px, height_px, note = choose_preset("3072x4096", 512, 512)
     assert (width_px, height_px) == (3072, 4096)
     assert "12.6 megapixels" in note
-    assert row.visible is False
-    assert choose_preset("custom", 512, 512)[0].visible is True
+    width, height, note = choose_preset("custom", 512, 1024)
+    assert (width, height) == (gr.skip(), gr.skip()), "what is being entered is not written over"
+    assert "512 × 1024" in note
 
 
 def test_an_example_becomes_the_prompt() -> None:
@@ -183,7 +189,11 @@ def test_the_model_list_says_what_cannot_run_here(monkeypatch: pytest.MonkeyPatc
             raise ValueError("gated")
 
     monkeypatch.setattr("studio.ui.notes.check_available", only_the_bundled)
-    labels = {value: label for label, value in offer_models().choices}
+    labels = {value: label for label, value in offer_models([]).choices}
     assert not labels.pop("micro-4k").endswith("unavailable")
     assert labels
     assert all(label.endswith("unavailable") for label in labels.values())
+
+
+def test_a_model_list_that_is_as_it_was_is_not_sent_again() -> None:
+    assert offer_models(model_choices()) == gr.skip()

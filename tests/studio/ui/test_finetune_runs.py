@@ -123,7 +123,7 @@ def test_a_death_without_a_word_is_news(desk: RunsDesk, workspace: Workspace) ->
     run = write_run(workspace.runs, "oil", "running")
     before = desk.version(["oil"])
     content = json.loads((run.path / "status.json").read_text())
-    (run.path / "status.json").write_text(json.dumps(content | {"pid_created_at": 1.0}))
+    (run.path / "status.json").write_text(json.dumps(content | {"pid_born": "long ago"}))
     assert desk.version(["oil"]) != before
     assert look(desk, "oil", {})["view"].state == "interrupted"
 

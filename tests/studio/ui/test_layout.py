@@ -45,6 +45,14 @@ def test_no_handler_is_a_lambda_and_only_measurements_are_public(page: gr.Blocks
             assert handler.fn.__name__ != "<lambda>"
 
 
+def test_no_component_waits_for_a_status_of_gradios(page: gr.Blocks) -> None:
+    """Each that does is looked for in the whole page whenever any event begins or ends."""
+    waiting = [
+        handler.fn for handler in page.fns.values() if handler.outputs and handler.show_progress_on != []
+    ]
+    assert not waiting
+
+
 def test_beats_stay_off_the_queue_and_none_is_lost(page: gr.Blocks) -> None:
     beats = [fn for fn in page.fns.values() if any(event == "beat" for _, event in fn.targets)]
     assert len(beats) >= 3

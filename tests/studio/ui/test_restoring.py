@@ -13,7 +13,7 @@ from studio.gallery import Gallery
 from studio.settings import Settings
 from studio.ui.controls import CONTROL_NAMES
 from studio.ui.lora_stack import LoraContent
-from studio.ui.restoring import Restorer, form_updates, remembered_form
+from studio.ui.restoring import Restorer, form_updates
 from tests.studio.ui.conftest import add_picture
 
 
@@ -106,14 +106,5 @@ def test_a_file_without_settings_is_one_sentence(restorer: Restorer, tmp_path: P
         restorer.drop(str(tmp_path / "plain.png"))
 
 
-def test_a_new_browser_gets_the_default_model_s_note() -> None:
-    assert changed(remembered_form(None)) == {"model": "micro-4k"}
-
-
-def test_a_form_comes_back_as_it_was_left() -> None:
-    form = {"prompt": "half a thought", "seed": 11, "preset": "custom", "width_px": 512, "height_px": 512}
-    assert changed(remembered_form(form)) == form
-
-
 def test_one_update_for_every_widget() -> None:
-    assert len(form_updates()) == len(CONTROL_NAMES) + 3
+    assert len(form_updates()) == len(CONTROL_NAMES) + 2
