@@ -16,6 +16,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NUM_RERUNS = 2
 """For tests that depend on other processes. Each rerun is printed and is a defect to mend."""
 
+LAST_CHARACTERS = 4_000
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,3 +32,10 @@ def cost(item: pytest.Item) -> int:
     if item.get_closest_marker("browser"):
         return 2
     return 1 if item.get_closest_marker("process") else 0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why each test that was tried again failed the time before; the names alone help nobody."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"{report.nodeid} was tried again after its {report.when}")
+        terminalreporter.write_line(report.longreprtext[-LAST_CHARACTERS:])

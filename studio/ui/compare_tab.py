@@ -11,7 +11,7 @@ from studio.ui.compare_desk import USUAL_METRICS, CompareDesk
 from studio.ui.compare_table import CompareTable
 from studio.ui.inspect_stage import Board, InspectStage
 from studio.ui.settings_table import SettingsTable
-from studio.ui.wiring import QUIET, SPOKEN
+from studio.ui.wiring import PRESSED, QUIET, SPOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +89,4 @@ def wire_compare_tab(tab: CompareTab, desk: CompareDesk, demo: gr.Blocks) -> Non
     gr.on([demo.load, tab.tab.select], desk.offer, None, tab.keys, **QUIET)
     running = tab.compare.click(desk.compare, asked, [tab.table, tab.csv], **SPOKEN)
     tab.stop.click(None, None, None, cancels=[running], **QUIET)
-    tab.table.open(desk.open, asked, [tab.stage, tab.settings], **SPOKEN)
+    tab.table.open(desk.open, asked, [tab.stage, tab.settings], **PRESSED)

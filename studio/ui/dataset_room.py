@@ -19,7 +19,7 @@ from studio.ui.dataset_captions import (
 from studio.ui.dataset_desk import DatasetDesk
 from studio.ui.dataset_fetch import FetchForm, build_fetch_form, wire_fetch_form
 from studio.ui.dataset_grid import DatasetGrid, DatasetServer, not_wired
-from studio.ui.wiring import QUIET, SPOKEN
+from studio.ui.wiring import PRESSED, QUIET, SETTLED, SPOKEN
 
 USUAL_RESOLUTION_PX = 1024
 
@@ -187,7 +187,7 @@ def wire_dataset_room(room: DatasetRoom, desk: DatasetDesk, demo: gr.Blocks) -> 
 
     demo.load(desk.key_note, None, choice.captioner.note, **QUIET)
     choice.known.input(choose_known, choice.known, source, **QUIET)
-    gr.on([choice.folder.submit, choice.folder.blur], desk.name_folder, choice.folder, source, **SPOKEN)
+    gr.on([choice.folder.submit, choice.folder.blur], desk.name_folder, choice.folder, source, **SETTLED)
     choice.drop.upload(desk.add_zip, choice.drop, [choice.drop, source], **SPOKEN)
     source.change(desk.offer, source, [choice.known, choice.folder], **SPOKEN)
     judged_by = [choice.model, choice.resolution_px, choice.square]
@@ -218,7 +218,7 @@ def wire_dataset_room(room: DatasetRoom, desk: DatasetDesk, demo: gr.Blocks) -> 
         trigger_mode="always_last",
         **SPOKEN,
     )
-    grid.turn(desk.turn, shown, page, **SPOKEN)
+    grid.turn(desk.turn, shown, page, **PRESSED)
     news = [*page, choice.plot, pictures.plotted]
     grid.news(desk.news, [*shown, pictures.page, pictures.plotted], news, **SPOKEN)
     wire_caption_tools(choice.bulk, choice.captioner, source, desk)

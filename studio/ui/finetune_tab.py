@@ -23,7 +23,7 @@ from studio.ui.run_pulse import RunPulse
 from studio.ui.run_samples import RunSamples
 from studio.ui.run_view import RunLog, RunView
 from studio.ui.settings_table import SettingsTable
-from studio.ui.wiring import NO_SECRET, QUIET, SPOKEN
+from studio.ui.wiring import NO_SECRET, PRESSED, QUIET, SETTLED, SPOKEN
 
 LOOK = '() => window.dispatchEvent(new CustomEvent("d4k-runs"))'
 """Makes the runs' pulse look at once."""
@@ -187,7 +187,7 @@ def _wire_form(tab: FinetuneTab, desk: FinetuneDesk, demo: gr.Blocks) -> Any:
     form.toml.input(
         desk.typed, [form.toml, tab.charted], tab.filled()[1:], trigger_mode="always_last", **QUIET
     )
-    form.recipe.input(desk.choose_recipe, [form.recipe, *widgets], tab.filled(), **SPOKEN)
+    form.recipe.input(desk.choose_recipe, [form.recipe, *widgets], tab.filled(), **SETTLED)
     opened = demo.load(desk.open_page, tab.memory, tab.filled(), **QUIET)
     form.toml.change(None, form.toml, tab.memory, js="(toml) => toml", **QUIET)
 
@@ -217,16 +217,16 @@ def _wire_runs(tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, demo: gr.Bl
     starting = [tab.trial, tab.form.toml, *tab.form.widgets()]
     started = tab.start.click(desk.start, starting, [tab.trial, tab.chosen], **SPOKEN)
     for done in (
-        tab.runs.pick(runs.pick, None, picked, **SPOKEN),
-        tab.runs.restore(runs.restore, None, acted, **SPOKEN),
-        tab.view.act(runs.act, tab.trashed, acted, **SPOKEN),
+        tab.runs.pick(runs.pick, None, picked, **PRESSED),
+        tab.runs.restore(runs.restore, None, acted, **PRESSED),
+        tab.view.act(runs.act, tab.trashed, acted, **PRESSED),
         started.success(runs.choose, tab.chosen, picked, **SPOKEN),
-        tab.notes.blur(runs.write_notes, [tab.chosen, tab.notes], None, **SPOKEN),
+        tab.notes.blur(runs.write_notes, [tab.chosen, tab.notes], None, **SETTLED),
     ):
         done.then(None, None, None, js=LOOK, **QUIET)
     tab.runs.pick(show_run, None, tab.views, **QUIET)
     started.success(show_run, None, tab.views, **QUIET)
     gr.on([tab.log_scale.input, tab.others.input, tab.tab.select], None, None, None, js=LOOK, **QUIET)
-    tab.view.copy(desk.copy, None, tab.filled(), **SPOKEN)
-    tab.compare.input(runs.compare, [tab.chosen, tab.compare], tab.settings, **SPOKEN)
+    tab.view.copy(desk.copy, None, tab.filled(), **PRESSED)
+    tab.compare.input(runs.compare, [tab.chosen, tab.compare], tab.settings, **SETTLED)
     demo.load(runs.open_notes, tab.chosen, tab.notes, **QUIET)

@@ -12,7 +12,7 @@ from studio.ui.picture_grid import PAGE, PictureGrid
 from studio.ui.pulse import Pulse
 from studio.ui.shelves import Shelves
 from studio.ui.viewer import DeepViewer
-from studio.ui.wiring import QUIET, SPOKEN
+from studio.ui.wiring import PRESSED, QUIET
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.B
     )
     gr.on([demo.load, tab.tab.select], shelves.show, tab.query(), shown, **QUIET)
     pulse.beat(shelves.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **QUIET)
-    tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **SPOKEN)
+    tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **PRESSED)
     tab.grid.choose(shelves.choose, None, [tab.details, tab.opened], **QUIET)
     tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **QUIET)
     tab.viewer.turn(

@@ -18,7 +18,7 @@ from studio.ui.pulse import Pulse
 from studio.ui.queue_panel import QueuePanel
 from studio.ui.restoring import Restorer
 from studio.ui.viewer import DeepViewer
-from studio.ui.wiring import NO_SECRET, QUIET, SPOKEN
+from studio.ui.wiring import NO_SECRET, PRESSED, QUIET, SPOKEN
 
 READY = "() => { document.body.dataset.ready = 'true'; }"
 """The one mark of a page that is open: form restored, stage, queue and notes shown."""
@@ -95,8 +95,8 @@ def wire_generate_tab(
     )
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **SPOKEN)
 
-    tab.queue.act(desk.act_on_job, tab.watch, page, **SPOKEN)
-    tab.status.act(desk.act_on_job, tab.watch, page, **SPOKEN)
+    tab.queue.act(desk.act_on_job, tab.watch, page, **PRESSED)
+    tab.status.act(desk.act_on_job, tab.watch, page, **PRESSED)
     tab.viewer.show_newest(desk.show_newest, tab.watch, page, **QUIET)
     tab.viewer.turn(desk.turn, tab.watch, page, **QUIET)
     pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)

@@ -28,7 +28,7 @@ from studio.ui.messages import shows_errors
 from studio.ui.run_pulse import RunPulse
 from studio.ui.shelves import now_ms
 from studio.ui.viewer import DeepViewer, Scene, picture_scene
-from studio.ui.wiring import QUIET, SPOKEN
+from studio.ui.wiring import PRESSED, QUIET, SPOKEN
 
 TO_VIEWER = """() => {
   const place = document.querySelector("#ft-grid-loupe");
@@ -181,7 +181,7 @@ def wire_grid_room(room: GridRoom, desk: GridDesk, chosen: gr.BrowserState, puls
     pulse.news(desk.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **SPOKEN)
     asked = [chosen, room.prompt, room.steps, room.strengths, room.seed]
     room.draw.click(desk.draw, asked, room.view, **SPOKEN)
-    shown = room.view.open(desk.open, None, [room.viewer, room.opened], **SPOKEN)
+    shown = room.view.open(desk.open, None, [room.viewer, room.opened], **PRESSED)
     shown.then(None, None, None, js=TO_VIEWER, **QUIET)
-    room.viewer.turn(desk.turn, [chosen, room.opened], [room.viewer, room.opened], **SPOKEN)
+    room.viewer.turn(desk.turn, [chosen, room.opened], [room.viewer, room.opened], **PRESSED)
     room.viewer.leave(desk.leave, None, [room.viewer, room.opened], **QUIET)

@@ -12,6 +12,7 @@ from studio.jobs import JobTable
 from studio.limits import VisitorDesk, VisitorLimits
 from studio.ownership import Viewer, everybody
 from studio.settings import Settings
+from studio.ui.live_previews import LivePreviews
 from studio.ui.submission_gate import SubmissionGate
 from studio.ui.token_gate import LoginBrake, TokenGate
 from studio.ui.visitors import VisitorGate, visitor
@@ -20,7 +21,7 @@ from studio.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """All of it; where only this machine comes in, nothing."""
+    """All of it; where only this machine comes in, no door, no limit."""
 
     viewer: Viewer = everybody
     gate: SubmissionGate = field(default_factory=SubmissionGate)
@@ -32,13 +33,14 @@ def hosting(
 ) -> Hosting:
     """`submitted` is told of new jobs within the request that asked for them."""
     limits = VisitorLimits.of(settings)
+    whole = Middleware(LivePreviews, workspace=workspace)
     if limits is None:
-        return Hosting(middleware=_doors(settings))
+        return Hosting(middleware=[*_doors(settings), whole])
     told = {} if submitted is None else {"submitted": submitted}
     gate = SubmissionGate(
         VisitorDesk(limits), JobTable(workspace.database), workspace, settings.zero_gpu, **told
     )
-    return Hosting(visitor, gate, [*_doors(settings), Middleware(VisitorGate, workspace=workspace)])
+    return Hosting(visitor, gate, [*_doors(settings), Middleware(VisitorGate, workspace=workspace), whole])
 
 
 def _doors(settings: Settings) -> list[Middleware]:

@@ -12,7 +12,7 @@ from studio.ui.inspect_form import InspectForm, build_form, visible_groups
 from studio.ui.inspect_settings import LOOKS, MAX_PANES
 from studio.ui.inspect_stage import InspectStage
 from studio.ui.metric_chips import ChipsContent, MetricChips
-from studio.ui.wiring import QUIET, SPOKEN
+from studio.ui.wiring import PRESSED, QUIET, SETTLED, SPOKEN
 
 STAGE_ID = "inspect-stage"
 APPLY_LOOK = f"""(...values) => {{
@@ -26,6 +26,8 @@ ASK = f"""(_, keys, part, ...values) => {{
 }}"""
 LAYER_KEYS = ("picture", "subbands", "glcm", "artefacts")
 HEAVY: dict[str, Any] = {**SPOKEN, "concurrency_id": "measuring", "concurrency_limit": 2}
+PART: dict[str, Any] = {**PRESSED, "concurrency_id": "part", "concurrency_limit": 1}
+"""One after the other, so that what is shown in the end is of the last press."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +152,12 @@ def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: 
 
     where = [tab.keys, tab.distance, tab.angle]
     for event, handler in ((tab.stage.pick, desk.pick), (tab.stage.region, desk.region)):
-        shown = event(handler, [*where, *values], [tab.part, tab.stage, *tab.part_outputs()], **HEAVY)
+        shown = event(handler, [*where, *values], [tab.part, tab.stage, *tab.part_outputs()], **PART)
         shown.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
     tab.stage.whole(
         desk.whole, [tab.keys, *values], [tab.part, tab.stage, tab.part_group, tab.part_chips], **SPOKEN
     )
-    gr.on([tab.distance.input, tab.angle.input], desk.turn_matrix, [tab.part, *where], matrix, **SPOKEN)
+    gr.on([tab.distance.input, tab.angle.input], desk.turn_matrix, [tab.part, *where], matrix, **SETTLED)
 
     tab.stage.mode(desk.follow_mode, None, settings["mode"], **QUIET)
     tab.stage.swap(desk.swap, tab.keys, tab.keys, **QUIET)

@@ -42,7 +42,7 @@ from studio.ui.restoring import Restorer
 from studio.ui.shelves import Shelves
 from studio.ui.submission_gate import SubmissionGate
 from studio.ui.tools import build_tools
-from studio.ui.wiring import SPOKEN
+from studio.ui.wiring import PRESSED
 
 
 def build_page(
@@ -98,11 +98,11 @@ def build_page(
             with kept_for(settings.trainer, demo):
                 wire_finetune_tab(finetune, FinetuneDesk(trainings), runs, datasets, demo)
                 stack = generate.rail.controls.adapters
-                finetune.view.use(runs.draw_with, None, [tabs, stack], **SPOKEN)
+                finetune.view.use(runs.draw_with, None, [tabs, stack], **PRESSED)
                 wire_grid_room(finetune.grid, GridDesk(trainings, gallery), finetune.chosen, finetune.pulse)
             if settings.trainer is not None:
                 shown_to(settings.trainer, finetune.tab, demo)
         for details in (generate.details, pictures.details):
-            details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **SPOKEN)
-            details.inspect(looker.inspect, None, [tabs, inspect.keys], **SPOKEN)
+            details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **PRESSED)
+            details.inspect(looker.inspect, None, [tabs, inspect.keys], **PRESSED)
     return demo

@@ -26,7 +26,7 @@ from studio.models import check_available, hub_id_of, is_here
 from studio.ui.messages import short_seconds, shows_errors
 from studio.ui.models_panel import Action, CardView, ModelsContent, ModelsPanel
 from studio.ui.pulse import Pulse
-from studio.ui.wiring import QUIET, SPOKEN
+from studio.ui.wiring import PRESSED, QUIET
 from studio.workspace import Workspace
 
 
@@ -201,7 +201,7 @@ class ModelsDesk:
 def wire_models_panel(panel: ModelsPanel, desk: ModelsDesk, pulse: Pulse) -> None:
     seen = gr.State("")
     panel.show(desk.show, None, panel, **QUIET)
-    panel.act(desk.act, None, panel, **SPOKEN)
+    panel.act(desk.act, None, panel, **PRESSED)
     pulse.beat(desk.tick, seen, [panel, seen], trigger_mode="always_last", **QUIET)
 
 

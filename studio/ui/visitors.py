@@ -65,7 +65,7 @@ class VisitorGate:
             await self._app(scope, receive, send)
             return
         secret, is_new = _secret_of(scope)
-        if (path := _asked_file(scope["path"])) is not None:
+        if (path := asked_file(scope["path"])) is not None:
             allowed = await run_in_threadpool(self._may_read, path, key_of(secret))
             if not allowed:
                 await _not_found(send)
@@ -124,7 +124,8 @@ def _set_cookie(scope: Scope, secret: str) -> tuple[bytes, bytes]:
     return b"set-cookie", f"{COOKIE}={secret}; Path=/; Max-Age={KEEP_S}; HttpOnly; {place}".encode()
 
 
-def _asked_file(path: str) -> str | None:
+def asked_file(path: str) -> str | None:
+    """The file that the address of a request names; None where it names none."""
     found = _FILE_ROUTE.search(path)
     return None if found is None else found["path"]
 

@@ -19,5 +19,12 @@ QUIET: dict[str, Any] = {
 SPOKEN: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": NOWHERE, "api_visibility": "private"}
 """For what may end in a sentence on screen: through the queue an error is a message, not an HTTP 500."""
 
+PRESSED: dict[str, Any] = {**SPOKEN, "trigger_mode": "multiple"}
+"""For what tells of one item, such as a press on a row's button. Unless told so, Gradio drops an event that comes
+before the last one of its kind is answered; "always_last" sends it, but without saying of which item it was."""
+
+SETTLED: dict[str, Any] = {**SPOKEN, "trigger_mode": "always_last"}
+"""For what reads fields: of changes that come while one is answered, the last is sent."""
+
 # BrowserState encrypts what it keeps; a fixed key lets a restarted server read it. Nothing in it is secret.
 NO_SECRET = "diffusion-4k-studio"

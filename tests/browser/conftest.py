@@ -1,7 +1,7 @@
 """A real server and a real Chromium; each test has a browser profile and a page of its own, and every page is guarded.
 
 Two kinds of server. `server` is shared and given back empty: its worker is the stand-in, which draws as far as a
-test lets it. `real_server` has the real worker and a random model of a few MB, for whole journeys.
+test lets it. `real_server` has the real worker and a random model of a few MB, for whole journeys; it is emptied too.
 """
 
 from __future__ import annotations
@@ -231,9 +231,15 @@ def server(stand_in_server: Server) -> Server:
 
 
 @pytest.fixture(scope="module")
-def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def one_real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("studio"), "app.py") as served:
         yield served
+
+
+@pytest.fixture
+def real_server(one_real_server: Server) -> Server:
+    one_real_server.empty()
+    return one_real_server
 
 
 @pytest.fixture(scope="package")

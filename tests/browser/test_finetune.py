@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from finetune.run_folder import RunFolder
-from tests.browser.conftest import Guard, Server, until, wait_until_open
+from tests.browser.conftest import Guard, Server, hold, until, wait_until_open
 from tests.browser.finetune_home import DONE, STEPS, fill_home, keep_alive
 
 if TYPE_CHECKING:
@@ -73,6 +73,16 @@ def test_a_running_run_shows_its_progress_and_its_buttons(tab: Page, home: RunFo
     assert home.asked("STOP")
     home.granted("STOP")
     tab.wait_for_selector('.run[data-state="running"]')
+
+
+def test_a_press_before_the_last_one_is_answered_counts_too(tab: Page, home: RunFolder) -> None:
+    pick(tab, "oil-live")
+    held = hold(tab, "**/gradio_api/queue/join*")
+    tab.locator('.run-actions [data-action="save"]').click()
+    tab.locator('.run-actions [data-action="stop"]').click()
+    assert not home.asked("SAVE")
+    held.let_go()
+    until(tab, lambda: home.asked("SAVE") and home.asked("STOP"))
 
 
 def test_curves_bands_and_validation_are_drawn(tab: Page) -> None:

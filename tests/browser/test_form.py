@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import HANG_S, NewPage, Server, hold, open_studio, wait_until_open
 
@@ -103,7 +104,7 @@ def test_walking_through_the_model_changes_nothing_and_leaves_its_list_closed(
     with own_page.expect_response("**/gradio_api/run/**"):  # the field's own event, sent when it is left
         own_page.locator("#model input").focus()
         own_page.keyboard.press("Tab")
-    assert own_page.get_by_role("listbox").count() == 0
+    expect(own_page.get_by_role("listbox")).to_have_count(0)  # it fades
     own_page.locator("#prompt textarea").focus()
     assert form(own_page) == before
 

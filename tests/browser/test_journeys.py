@@ -28,7 +28,7 @@ ROWS = "#loras .loras-row"
 
 
 @pytest.fixture(scope="module")
-def lora(real_server: Server, tiny_model: Path) -> None:
+def lora(one_real_server: Server, tiny_model: Path) -> None:
     """A LoRA with random weights in the home's own folder."""
     import torch
     from diffusers import StableDiffusion3Pipeline
@@ -43,8 +43,10 @@ def lora(real_server: Server, tiny_model: Path) -> None:
     for name, weight in transformer.named_parameters():
         if ".lora_" in name:
             weight.data = torch.randn(weight.shape, generator=generator)
-    path = save_adapter(transformer, real_server.home / "made", family="sd3", metadata={"trigger": "in oil"})
-    folder = real_server.home / "loras"
+    path = save_adapter(
+        transformer, one_real_server.home / "made", family="sd3", metadata={"trigger": "in oil"}
+    )
+    folder = one_real_server.home / "loras"
     folder.mkdir(exist_ok=True)
     path.rename(folder / "oil.safetensors")
 

@@ -61,6 +61,19 @@ def test_beats_stay_off_the_queue_and_none_is_lost(page: gr.Blocks) -> None:
     assert not any(event == "tick" for fn in page.fns.values() for _, event in fn.targets)
 
 
+def test_no_press_and_no_last_word_is_dropped(page: gr.Blocks) -> None:
+    """Through the queue Gradio drops a "once" event while the last of its kind is not answered yet."""
+    fields = ("input", "blur", "change")
+    for handler in page.fns.values():
+        if handler.fn is None or not handler.queue:
+            continue
+        words = [str(one.annotation) for one in inspect.signature(handler.fn).parameters.values()]
+        if any("EventData" in word for word in words):
+            assert handler.trigger_mode == "multiple", handler.fn.__qualname__
+        elif any(event in fields for _, event in handler.targets):
+            assert handler.trigger_mode == "always_last", handler.fn.__qualname__
+
+
 def test_style_sheets_and_fonts_are_local() -> None:
     for sheet in style_sheets():
         text = Path(sheet).read_text(encoding="utf-8")
