@@ -9,22 +9,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from studio.doors import new_token
-from studio.settings import Settings
+from studio.home.doors import new_token
+from studio.home.settings import Settings
 
 SECRETS = ("STUDIO_AUTH", "D4K_TOKEN")
 
 if TYPE_CHECKING:
     import gradio as gr
 
-    from studio.in_place_worker import InPlaceWorker
-    from studio.supervisor import WorkerSupervisor
-    from studio.workspace import Workspace
+    from studio.home.workspace import Workspace
+    from studio.work.in_place_worker import InPlaceWorker
+    from studio.work.supervisor import WorkerSupervisor
 
 
 def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
     """Construct everything and pass it in: (page, what its launch() is told). No worker is started here."""
-    from studio.workspace import Workspace
+    from studio.home.workspace import Workspace
 
     workspace = Workspace.open(settings.home)
     return build_in(workspace, settings, new_worker(workspace, settings))
@@ -33,10 +33,10 @@ def build(settings: Settings) -> tuple[gr.Blocks, dict[str, Any]]:
 def new_worker(workspace: Workspace, settings: Settings) -> WorkerSupervisor | InPlaceWorker:
     """A process of its own, or, where the GPU is lent to this one alone, a thread of it."""
     if settings.zero_gpu:
-        from studio.in_place_worker import InPlaceWorker
+        from studio.work.in_place_worker import InPlaceWorker
 
         return InPlaceWorker(workspace)
-    from studio.supervisor import WorkerSupervisor
+    from studio.work.supervisor import WorkerSupervisor
 
     return WorkerSupervisor(workspace, settings)
 
@@ -49,11 +49,11 @@ def build_in(
 
     gradio = import_gradio(workspace.uploads)
 
-    from studio.gallery import Gallery
-    from studio.jobs import JobTable
-    from studio.ui.hosting import hosting
-    from studio.ui.layout import build_page
+    from studio.pictures.gallery import Gallery
+    from studio.queue.table import JobTable
+    from studio.ui.page import build_page
     from studio.ui.theme import head, studio_theme, style_sheets
+    from studio.ui.visitors.hosting import hosting
 
     # Served where they lie: a cached copy of every 20 MB master would double what the studio writes.
     gradio.set_static_paths([workspace.pictures, workspace.previews, workspace.looking])
@@ -101,7 +101,7 @@ def main() -> None:
 
 def serve(settings: Settings) -> None:
     """Hold the home's lock, answer the browser, watch over the worker, until interrupted or told to end."""
-    from studio.workspace import Workspace
+    from studio.home.workspace import Workspace
 
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):  # SIGINT too: a script's `&` starts its children with that one ignored

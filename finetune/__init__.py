@@ -1,0 +1,1 @@
+"""Fine-tuning: backbones, datasets, objectives, runs. Knows nothing of the studio."""

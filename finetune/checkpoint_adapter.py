@@ -1,8 +1,8 @@
 """A checkpoint's LoRA as a file of its own, so that a run's steps can be drawn side by side. No torch.
 
 The file is what the run would have left had it ended at that step: diffusers' format, alpha / rank multiplied into the
-weights, the running mean where the run keeps one (`finetune.adapters.save_adapter`).
-Not here: writing and pruning checkpoints (`finetune.checkpointing`), drawing them (`studio.adapter_grid`).
+weights, the running mean where the run keeps one (`finetune.lora.files.save_adapter`).
+Not here: writing and pruning checkpoints (`finetune.checkpointing`), drawing them (`studio.training.adapter_grid`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from finetune.config_files import write_toml
+from finetune.config.files import write_toml
 from finetune.run_folder import RunFolder
 
 FOLDER = "adapters"

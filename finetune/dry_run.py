@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from finetune.config import FinetuneConfig
+from finetune.config.run_config import FinetuneConfig
 from finetune.loop import Trainer, peak_bytes
 from finetune.run_folder import write_whole
 

@@ -18,12 +18,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from finetune.batches import Batch, BatchPlan, load_batch, seed_of
 from finetune.checkpointing import load_checkpoint, newest_whole, prune, save_checkpoint, set_aside_after
-from finetune.config import FinetuneConfig
+from finetune.config.run_config import FinetuneConfig
+from finetune.data.batches import Batch, BatchPlan, load_batch, seed_of
 from finetune.divergence import Diverged, DivergenceWatch
 from finetune.ema import Ema
-from finetune.objectives import BANDS, Prediction, band_errors, make_objective
+from finetune.objectives.losses import BANDS, Prediction, band_errors, make_objective
 from finetune.optimizers import learning_rate, make_optimizer
 from finetune.preparing import DTYPES, Prepared
 from finetune.reporting import Reporter

@@ -9,7 +9,7 @@ from typing import Any
 from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 
-from finetune.config import OptimizerConfig
+from finetune.config.run_config import OptimizerConfig
 
 _EXTRA = "install it with `pip install 'diffusion-4k-studio[train]'`, or take adamw"
 

@@ -1,6 +1,6 @@
 """Before the first step: scan, encode, measure. Kept in the run's folder, so that going on needs no encoder.
 
-Not here: judging pictures (`finetune.scan`), encoding (`finetune.cache`), training (`finetune.loop`).
+Not here: judging pictures (`finetune.data.scan`), encoding (`finetune.data.cache`), training (`finetune.loop`).
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
-from finetune.archives import only_folder, unpack_zip
-from finetune.batches import split_validation
-from finetune.cache import CachedDataset, build_cache, open_cache
-from finetune.cache_files import read_tensors, write_tensors
-from finetune.cache_space import INDEX
-from finetune.checkpoints import pipeline_folder
-from finetune.config import FinetuneConfig
-from finetune.data import Dataset, open_dataset
-from finetune.encoder_digest import encoder_digest
-from finetune.families import Family, family_of
-from finetune.objectives import energy_of_bands
+from finetune.backbones import Family, family_of
+from finetune.backbones.checkpoints import pipeline_folder
+from finetune.backbones.text_embeddings import TextEmbeddings, encode_caption
+from finetune.config.run_config import FinetuneConfig
+from finetune.data.archives import only_folder, unpack_zip
+from finetune.data.batches import split_validation
+from finetune.data.cache import CachedDataset, build_cache, open_cache
+from finetune.data.cache_files import read_tensors, write_tensors
+from finetune.data.cache_space import INDEX
+from finetune.data.dataset import Dataset, open_dataset
+from finetune.data.encoder_digest import encoder_digest
+from finetune.data.scan import ScanReport, ScanSettings, scan
+from finetune.data.token_limits import token_limits
+from finetune.objectives.losses import energy_of_bands
+from finetune.objectives.wavelet_fit import check_wavelet
 from finetune.run_folder import RunFolder, write_whole
-from finetune.scan import ScanReport, ScanSettings, scan
-from finetune.text_embeddings import TextEmbeddings, encode_caption
-from finetune.token_limits import token_limits
-from finetune.wavelet_fit import check_wavelet
 
 PREPARED, INDEX_COPY, PROMPTS = "prepared.json", "examples.json", "prompts.safetensors"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from finetune.config import FinetuneConfig
-from finetune.config_files import from_values, to_values
+from finetune.config.files import from_values, to_values
+from finetune.config.run_config import FinetuneConfig
 from finetune.processes import birth, is_alive
 
 VERSION = 1

@@ -15,10 +15,10 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
-from finetune.config import SampleConfig
-from finetune.families import Family
+from finetune.backbones import Family
+from finetune.backbones.text_embeddings import TextEmbeddings
+from finetune.config.run_config import SampleConfig
 from finetune.run_folder import RunFolder
-from finetune.text_embeddings import TextEmbeddings
 
 
 def draw_samples(

@@ -3,7 +3,7 @@
 Each process keeps a slice of every weight, gradient and optimizer state; a block of layers is gathered just before it
 computes and let go of after it (Rajbhandari et al. 2020, arXiv 1910.02054; Zhao et al. 2023, arXiv 2304.11277). With
 `cpu_offload` the slices lie in main memory and only what computes is on the GPU, which helps one GPU too.
-Not here: what it saves (`finetune.sharded_bytes`), which steps are taken (`finetune.loop`).
+Not here: what it saves (`finetune.memory.sharded_bytes`), which steps are taken (`finetune.loop`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionP
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn import Parameter
 
-from finetune.config import ResourceConfig
+from finetune.config.run_config import ResourceConfig
 
 T = TypeVar("T")
 

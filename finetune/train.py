@@ -17,8 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.config import FinetuneConfig
-from finetune.config_files import to_values
+from finetune.config.files import to_values
+from finetune.config.run_config import FinetuneConfig
 from finetune.reporting import Reporter, RunStopped
 from finetune.run_folder import RunFolder, State
 
@@ -98,8 +98,8 @@ def _try(run: RunFolder, config: FinetuneConfig, reporter: Reporter) -> str:
 
 def _opened(run: RunFolder, config: FinetuneConfig, reporter: Reporter) -> Trainer:
     reporter.stage("opening the model", "loading torch")
-    from finetune.cpu_memory import keep_freed_memory
     from finetune.loop import Trainer
+    from finetune.memory.cpu_memory import keep_freed_memory
     from finetune.preparing import open_prepared, prepare
 
     accelerator = _accelerator(run, config)

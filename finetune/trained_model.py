@@ -1,6 +1,6 @@
 """The model of a run: opened without its text encoders, with the weights that move, and written out at the end.
 
-Not here: LoRA layers (`finetune.lora`), the steps (`finetune.loop`).
+Not here: LoRA layers (`finetune.lora.layers`), the steps (`finetune.loop`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from diffusers import DiffusionPipeline, ModelMixin
 from torch import Tensor
 from torch.nn import Parameter
 
-from finetune.adapters import save_adapter
-from finetune.checkpoints import pipeline_class_name
-from finetune.config import FinetuneConfig
-from finetune.config_files import write_toml
-from finetune.families import Family, family_of
-from finetune.lora import add_lora
+from finetune.backbones import Family, family_of
+from finetune.backbones.checkpoints import pipeline_class_name
+from finetune.config.files import write_toml
+from finetune.config.run_config import FinetuneConfig
+from finetune.lora.files import save_adapter
+from finetune.lora.layers import add_lora
+from finetune.memory.training_memory import hollow_transformer
 from finetune.preparing import DTYPES, base_folder
 from finetune.run_folder import RunFolder
 from finetune.sharding import mesh_of, one_at_a_time, shard, whole_state
-from finetune.training_memory import hollow_transformer
 from finetune.training_state import CPU
 
 _ENCODERS = {

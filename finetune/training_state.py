@@ -1,6 +1,7 @@
 """A run's state as named tensors and plain numbers: trained weights, optimizer, running mean. Exact both ways.
 
-Noise, order and rate are functions of the step (`finetune.batches`, `finetune.optimizers`): the step is all of theirs.
+Noise, order and rate are functions of the step (`finetune.data.batches`, `finetune.optimizers`): the step is all of
+theirs.
 """
 
 from __future__ import annotations

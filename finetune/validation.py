@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finetune.batches import Batch, seed_of
-from finetune.cache import CachedDataset
-from finetune.config import ValidationConfig
-from finetune.objectives import BANDS, Prediction, band_errors
+from finetune.config.run_config import ValidationConfig
+from finetune.data.batches import Batch, seed_of
+from finetune.data.cache import CachedDataset
+from finetune.objectives.losses import BANDS, Prediction, band_errors
 
 Predict = Callable[[Batch], Prediction]
 

@@ -1,1 +1,1 @@
-"""The studio itself: jobs, rendering, gallery, command line. Only `studio.ui` knows Gradio."""
+"""The studio itself, room by room. Only `studio.ui` knows Gradio."""

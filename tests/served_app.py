@@ -26,9 +26,9 @@ import os, sys
 from dataclasses import replace
 
 import app
-from studio.settings import Settings
-from studio.supervisor import WorkerSupervisor
-from studio.workspace import Workspace
+from studio.home.settings import Settings
+from studio.work.supervisor import WorkerSupervisor
+from studio.home.workspace import Workspace
 
 settings = Settings.from_environment(os.environ)
 settings = replace(settings, host="127.0.0.1", max_upload_mib=int(os.environ["TEST_MAX_UPLOAD_MIB"]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import app
-from studio.settings import Settings
-from studio.supervisor import WorkerSupervisor
-from studio.workspace import Workspace
+from studio.home.settings import Settings
+from studio.home.workspace import Workspace
+from studio.work.supervisor import WorkerSupervisor
 
 
 def supervisor(workspace: Workspace, settings: Settings) -> WorkerSupervisor:

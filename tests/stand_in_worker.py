@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from studio.gallery import Gallery
-from studio.jobs import Job, JobTable, Progress
-from studio.picture_views import write_live_preview
-from studio.requests import RenderRequest
-from studio.worker import Worker
-from studio.worker_log import say
-from studio.workspace import Workspace, held_lock, write_lock_note
+from studio.home.worker_log import say
+from studio.home.workspace import Workspace, held_lock, write_lock_note
+from studio.pictures.gallery import Gallery
+from studio.pictures.previews import write_live_preview
+from studio.queue.table import Job, JobTable, Progress
+from studio.render_request import RenderRequest
+from studio.work.worker import Worker
 
 POLL_S = 0.02
 

@@ -14,9 +14,9 @@ from diffusers import StableDiffusion3Pipeline
 from PIL import Image
 from typer.testing import CliRunner
 
-from finetune.autoencoder import use_f16
+from finetune.backbones.autoencoder import use_f16
 from finetune.micro.evaluate import draw
-from studio.cli import app
+from studio.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--size", "256x256", "--steps", "3")
@@ -59,7 +59,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[s
         command = ["render", *words, *SMALL, "--out", str(path), "--json"]
         if name in ("first", "again"):
             done = subprocess.run(
-                [sys.executable, "-m", "studio.cli", *command],
+                [sys.executable, "-m", "studio.cli.main", *command],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 capture_output=True,

@@ -20,8 +20,8 @@ import httpx
 import psutil
 import pytest
 
-from studio.jobs import JobTable
-from studio.workspace import Workspace
+from studio.home.workspace import Workspace
+from studio.queue.table import JobTable
 from tests.served_app import ROOT, SERVE, Visitor, free_port, served
 
 pytestmark = pytest.mark.process
@@ -146,7 +146,7 @@ def test_the_token_is_told_nowhere(guarded: Guarded) -> None:
 
 def serve(tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     told = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment}
-    command = [sys.executable, "-m", "studio.cli", "serve", "--home", str(tmp_path / "home"), *words]
+    command = [sys.executable, "-m", "studio.cli.main", "serve", "--home", str(tmp_path / "home"), *words]
     return subprocess.run(
         command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=60, check=False
     )
@@ -177,7 +177,7 @@ def test_serve_makes_a_token_and_asks_for_a_login_too(tmp_path: Path) -> None:
     words = ["serve", "--home", str(tmp_path / "home"), "--port", str(free_port())]
     told = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "D4K_TOKEN": TOKEN}
     process = subprocess.Popen(
-        [sys.executable, "-m", "studio.cli", *words, "--token", "auto", "--auth", "ann:hunter22"],
+        [sys.executable, "-m", "studio.cli.main", *words, "--token", "auto", "--auth", "ann:hunter22"],
         cwd=ROOT,
         env=told,
         stdout=subprocess.PIPE,
@@ -203,7 +203,7 @@ def test_serve_makes_a_token_and_asks_for_a_login_too(tmp_path: Path) -> None:
             assert client.post("/login", data={"username": "ann", "password": "no"}).status_code == 400
             assert client.post("/login", data={"username": "ann", "password": "hunter22"}).status_code == 429
         (worker,) = (
-            one for one in psutil.Process(process.pid).children() if "studio.worker" in one.cmdline()
+            one for one in psutil.Process(process.pid).children() if "studio.work.worker" in one.cmdline()
         )
         assert not {"STUDIO_AUTH", "D4K_TOKEN"} & worker.environ().keys()
     finally:

@@ -18,9 +18,12 @@ from tests.test_architecture import OURS, ROOT, inside, modules
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "accelerate", "peft", "open_clip"}
 FILES = {module: file for package in OURS for module, file in modules(package)}
 CROSSINGS = {
-    ("app", "studio.in_place_worker"): "a Space of shared GPUs, where the web process draws itself",
-    ("studio.footprints", "*"): "what is counted on the meta device, by tests and for the catalogue's file",
-    ("studio.measuring_cli", "*"): "`d4k score`, which the page does not call",
+    ("app", "studio.work.in_place_worker"): "a Space of shared GPUs, where the web process draws itself",
+    (
+        "studio.memory.footprints",
+        "*",
+    ): "what is counted on the meta device, by tests and for the catalogue's file",
+    ("studio.cli.score", "*"): "`d4k score`, which the page does not call",
 }
 """(module, what its functions import) that may be heavy, and who uses it."""
 
@@ -48,7 +51,7 @@ def imports(module: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def with_packages(name: str) -> Iterator[str]:
-    """studio, studio.ui, studio.ui.layout: all of them are run."""
+    """studio, studio.ui, studio.ui.page: all of them are run."""
     parts = name.split(".")
     for count in range(1, len(parts) + 1):
         yield ".".join(parts[:count])
@@ -118,7 +121,7 @@ def test_what_imports_nothing_heavy_is_light_in_a_fresh_process() -> None:
 def test_the_page_starts_without_a_compiler() -> None:
     """numba and scipy cost half a second, and nobody measures in the first one."""
     code = (
-        "import sys, studio.ui.layout\n"
+        "import sys, studio.ui.page\n"
         "found = sorted({'torch', 'numba', 'scipy', 'skimage', 'pywt'} & set(sys.modules))\n"
         "assert not found, found\n"
     )

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 OWN_BOUNDS = {
     "torch": ">=2.8,<2.12",  # what ZeroGPU supports
     "torchvision": ">=0.23,<0.27",
-    "huggingface-hub": ">=1.0",  # whose HTTP client `studio.hub_transfer` streams with
+    "huggingface-hub": ">=1.0",  # whose HTTP client `studio.models.transfer` streams with
 }
 
 

@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 import pytest
 
-from studio.gallery import Gallery
-from studio.requests import RenderRequest
-from studio.workspace import Workspace
+from studio.home.workspace import Workspace
+from studio.pictures.gallery import Gallery
+from studio.render_request import RenderRequest
 from tests.served_app import Visitor, served
 
 pytestmark = pytest.mark.process
@@ -117,7 +117,7 @@ def test_the_gallery_is_served_and_nothing_beside_it(visitor: Visitor, home: Pat
         "app.py",
         "README.md",
         ".git/config",
-        "studio/models.py",
+        "studio/models/lookup.py",
     ):
         assert refused(visitor.file(path)), path
 

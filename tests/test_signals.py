@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from studio.jobs import JobTable
-from studio.workspace import Workspace, lock_note
+from studio.home.workspace import Workspace, lock_note
+from studio.queue.table import JobTable
 from tests.served_app import free_port
 from tests.stand_in_worker import Brake
 from tests.studio.ui.conftest import submit

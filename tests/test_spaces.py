@@ -18,15 +18,15 @@ import httpx
 import pytest
 from gradio.context import LocalContext
 
-from studio.gallery import Gallery
-from studio.jobs import Job, JobTable
-from studio.limits import VisitorDesk, VisitorLimits, gpu_seconds
-from studio.models import find_model
-from studio.ownership import Owners
-from studio.requests import RenderRequest
-from studio.settings import Settings
-from studio.ui.submission_gate import SubmissionGate
-from studio.workspace import Workspace
+from studio.home.ownership import Owners
+from studio.home.settings import Settings
+from studio.home.workspace import Workspace
+from studio.models.lookup import find_model
+from studio.pictures.gallery import Gallery
+from studio.queue.table import Job, JobTable
+from studio.render_request import RenderRequest
+from studio.ui.visitors.submission_gate import SubmissionGate
+from studio.visitors.limits import VisitorDesk, VisitorLimits, gpu_seconds
 from tests.served_app import Visitor, served
 
 pytestmark = pytest.mark.process

@@ -20,15 +20,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune.adapters import read_adapter
-from finetune.archives import unpack_zip
-from finetune.autoencoder import use_f16
+from finetune.backbones.autoencoder import use_f16
+from finetune.data.archives import unpack_zip
+from finetune.lora.files import read_adapter
 from metrics.pictures import read_picture
-from studio.adapters import read_header, resolve_adapter
-from studio.metadata import read_settings
-from studio.models import check_available, find_model
-from studio.pipelines import load_pipeline
-from studio.requests import AdapterUse
+from studio.models.adapters import read_header, resolve_adapter
+from studio.models.lookup import check_available, find_model
+from studio.pictures.png import read_settings
+from studio.pipeline.opening import load_pipeline
+from studio.render_request import AdapterUse
 from tests.tiny_models import tiny_sd3_pipeline
 
 MARK = "D4K_TEST_MARK"

@@ -15,7 +15,7 @@ import torch
 import typer
 from tqdm import tqdm
 
-from finetune.cpu_memory import keep_freed_memory
+from finetune.memory.cpu_memory import keep_freed_memory
 from finetune.micro import export as exporting
 from finetune.micro.bank import entries, fill
 from finetune.micro.clip import ClipStage

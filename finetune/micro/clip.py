@@ -17,11 +17,11 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
+from finetune.backbones.native_dtype import quickest_autocast
 from finetune.micro.bank import Entry, entries
 from finetune.micro.captions import WORDS, caption, mirrored
 from finetune.micro.scenes.description import SIDES, SKIES, TERRAINS, TIMES, Scene, random_scene
 from finetune.micro.training import set_learning_rate
-from finetune.native_dtype import quickest_autocast
 
 WIDTH, LAYERS, HEADS, PROJECTION = 128, 4, 4, 128
 MAX_TOKENS = 48

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPModel, CLIPTokenizer
 
-from finetune.families.sd3 import BLANK_TOKENS
+from finetune.backbones.native_dtype import quickest_autocast
+from finetune.backbones.sd3 import BLANK_TOKENS
 from finetune.micro.captions import caption, exact_caption
 from finetune.micro.clip import MAX_TOKENS
 from finetune.micro.copying import begin_by_copying, cosine_coefficients
@@ -26,7 +27,6 @@ from finetune.micro.diets import COARSE_UNTIL, DIETS, LIFT_CHANNELS, WORLD_DIETS
 from finetune.micro.latents import LatentFile
 from finetune.micro.neighbours import look_at_neighbours
 from finetune.micro.training import set_learning_rate, training_device
-from finetune.native_dtype import quickest_autocast
 
 PATCH, GRID, WIDTH, TEXT_WIDTH = 4, 64, 384, 256
 PEAK_LEARNING_RATE, WORLD_LEARNING_RATE = 6.0e-4, 4.0e-4

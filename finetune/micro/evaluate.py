@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from finetune.autoencoder import use_f16
-from finetune.coarse_to_fine import enlarged, sigmas_as_they_stand
-from finetune.decoding import decode_latents, encode_image
-from finetune.families import FAMILIES
-from finetune.families.sd3 import BLANK_TOKENS
+from finetune.backbones import FAMILIES
+from finetune.backbones.autoencoder import use_f16
+from finetune.backbones.decoding import decode_latents, encode_image
+from finetune.backbones.native_dtype import multiplies_bfloat16
+from finetune.backbones.sd3 import BLANK_TOKENS
+from finetune.drawing.coarse_to_fine import enlarged, sigmas_as_they_stand
+from finetune.drawing.redraw_sigmas import redraw_sigmas
 from finetune.micro.bank import HELD_OUT_SEED
 from finetune.micro.captions import caption
 from finetune.micro.judge import ASKED, Judge, load_judge, verdicts, wanted_answers
 from finetune.micro.scenes.description import SKIES, TERRAINS, TIMES, Scene, random_scene
 from finetune.micro.scenes.render import render
-from finetune.native_dtype import multiplies_bfloat16
-from finetune.redraw_sigmas import redraw_sigmas
 from metrics.glcm import glcm_score
 from metrics.subbands import detail_energies, luma
 

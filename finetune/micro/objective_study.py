@@ -23,7 +23,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.stats import t as student
 
-from finetune.config_files import from_values
+from finetune.config.files import from_values
 from finetune.micro.bank import HELD_OUT_SEED
 from finetune.micro.captions import caption
 from finetune.micro.scenes.description import Scene, random_scene

@@ -2,7 +2,7 @@
 
 What a latent cannot hold (48 numbers stand for one) the decoder has to invent with the right strength: beside L1 in
 the wavelet domain the loss compares the local energy of every detail band, and late in training a patch
-discriminator judges texture. Not here: the F16 change itself (`finetune.autoencoder`).
+discriminator judges texture. Not here: the F16 change itself (`finetune.backbones.autoencoder`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from finetune.backbones.native_dtype import quickest_autocast
 from finetune.micro.bank import Entry, entries
 from finetune.micro.codec import Cascade, install
 from finetune.micro.decoder import begin_decoder
 from finetune.micro.training import set_learning_rate, training_device
-from finetune.native_dtype import quickest_autocast
-from finetune.wavelets import haar_dwt2
+from finetune.objectives.wavelets import haar_dwt2
 
 # Crop side and batch, drawn each step: GroupNorm sees whole pictures later, so no one size may become its habit.
 CROPS_PX = ((128, 12), (192, 6), (320, 2), (448, 1), (768, 1))

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.disk import whole_file
+from studio.home.disk import whole_file
 
 COARSE_PX = 640
 """A file that is larger gets a shrunken one beside it: enough for a whole picture on most screens, and much sooner."""

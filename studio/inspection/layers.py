@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from studio.disk import whole_file
+from studio.home.disk import whole_file
 from studio.inspection.grey_files import GreyFile, write_codes, write_values
 from studio.inspection.opened import Opened, Subject
 

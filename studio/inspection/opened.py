@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metrics.pictures import MAX_MEGAPIXELS, read_picture
-from studio.disk import MIB, require_free, whole_file
-from studio.picture_views import write_preview, write_thumbnail
+from studio.home.disk import MIB, require_free, whole_file
+from studio.pictures.previews import write_preview, write_thumbnail
 
 KEPT_ARRAYS_MIB = 150.0
 """Three decoded pictures of 4096 x 4096; the newest is kept whatever its size."""

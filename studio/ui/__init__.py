@@ -1,1 +1,1 @@
-"""What the browser shows: one file per tab. No pixels are computed here, and no torch is imported."""
+"""What the browser shows: a folder a tab, shared parts in `parts`. No pixels are computed here, no torch imported."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from studio.database import NotThere
-from studio.gallery import Gallery, Picture
+from studio.home.database import NotThere
+from studio.pictures.gallery import Gallery, Picture
 
 
 def find_picture(gallery: Gallery, picture_id: str) -> Picture | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from studio.ui.scripts import page_file
+
 STYLE_SHEETS = (
     "studio.css",
     "controls.css",
@@ -30,8 +32,7 @@ EARLY_SCRIPTS = ("colours.js", "form.js")
 
 def head() -> str:
     """What the page's <head> holds beside Gradio's own."""
-    folder = Path(__file__).parent
-    scripts = (f"<script>\n{(folder / name).read_text(encoding='utf-8')}</script>" for name in EARLY_SCRIPTS)
+    scripts = (f"<script>\n{page_file(name).read_text(encoding='utf-8')}</script>" for name in EARLY_SCRIPTS)
     return "\n".join(('<meta name="color-scheme" content="dark light">', *scripts))
 
 
@@ -123,5 +124,4 @@ def studio_theme() -> gr.themes.Base:
 
 def style_sheets() -> list[Path]:
     """The studio's own style sheets, in cascade order."""
-    folder = Path(__file__).parent
-    return [folder / name for name in STYLE_SHEETS]
+    return [page_file(name) for name in STYLE_SHEETS]

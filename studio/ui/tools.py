@@ -1,7 +1,7 @@
 """Measurements as named endpoints of the app, for scripts (gradio_client) and, with STUDIO_MCP=1, for agents.
 
 Their docstrings are what callers read. Hidden widgets give each argument its type. Not here: the measuring
-(`studio.measuring`).
+(`studio.comparison.measuring`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import gradio as gr
 
-from studio import measuring
+from studio.comparison import measuring
 from studio.inspection.opened import tidy
+from studio.ui.events import NOWHERE
 from studio.ui.messages import shows_errors
-from studio.ui.wiring import NOWHERE
 
 MAPS_LIMIT_MIB = 256.0
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from finetune.autoencoder import SubPixelConvOut
+from finetune.backbones.autoencoder import SubPixelConvOut
 
 Form = Literal["naive", "exact", "reference"]
 Layout = Literal["channels-last", "contiguous"]

@@ -20,9 +20,9 @@ import psutil
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from studio.gallery import Gallery
-from studio.requests import RenderRequest
-from studio.workspace import Workspace
+from studio.home.workspace import Workspace
+from studio.pictures.gallery import Gallery
+from studio.render_request import RenderRequest
 from tests.browser.conftest import CHROMIUM, Server, open_studio
 from tests.browser.screenshots import ridges
 

@@ -13,10 +13,10 @@ from typing import Annotated
 import torch
 import typer
 
-from finetune.config import MethodConfig, ObjectiveConfig
-from finetune.families import FAMILIES
-from finetune.lora import add_lora
-from finetune.objectives import Prediction, band_errors, make_objective
+from finetune.backbones import FAMILIES
+from finetune.config.run_config import MethodConfig, ObjectiveConfig
+from finetune.lora.layers import add_lora
+from finetune.objectives.losses import Prediction, band_errors, make_objective
 from finetune.preparing import base_folder
 
 OBJECTIVES = {

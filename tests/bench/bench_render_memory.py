@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finetune.render_memory import decode_bytes, denoise_bytes, hollow_autoencoder
-from finetune.training_memory import hollow_transformer
-from studio.models import find_model
-from studio.pipelines import cpu_dtype
+from finetune.memory.render_memory import decode_bytes, denoise_bytes, hollow_autoencoder
+from finetune.memory.training_memory import hollow_transformer
+from studio.models.lookup import find_model
+from studio.pipeline.opening import cpu_dtype
 
 ROOT = Path(__file__).parents[2]
 MICRO = ROOT / "assets" / "micro-4k"
@@ -21,8 +21,8 @@ TEXT_TOKENS = 333
 MEASURE = """
 import ctypes, gc, json, re, sys
 import torch
-from finetune.decoding import laid_out
-from finetune.families import FAMILIES
+from finetune.backbones.decoding import laid_out
+from finetune.backbones import FAMILIES
 
 def status(name):
     return int(re.search(rf"{name}:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024

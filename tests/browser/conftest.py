@@ -23,9 +23,9 @@ import numpy as np
 import psutil
 import pytest
 
-from studio.gallery import Gallery
-from studio.jobs import JobTable
-from studio.workspace import Workspace
+from studio.home.workspace import Workspace
+from studio.pictures.gallery import Gallery
+from studio.queue.table import JobTable
 from tests.served_app import free_port
 from tests.stand_in_worker import Brake
 
@@ -129,7 +129,7 @@ class Server:
         found = []
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
-            if {"studio.worker", "tests.stand_in_worker"} & set(words) and str(self.home) in words:
+            if {"studio.work.worker", "tests.stand_in_worker"} & set(words) and str(self.home) in words:
                 found.append(process)
         return found
 

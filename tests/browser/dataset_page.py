@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from studio.settings import Settings
-from studio.workspace import Workspace
+from studio.home.settings import Settings
+from studio.home.workspace import Workspace
 
 
 def main() -> None:
@@ -15,9 +15,9 @@ def main() -> None:
     from studio.ui.startup import import_gradio
 
     gr = import_gradio(workspace.uploads)
-    from studio.datasets import Datasets
-    from studio.ui.dataset_desk import DatasetDesk
-    from studio.ui.dataset_room import build_dataset_room, wire_dataset_room
+    from studio.datasets.open import Datasets
+    from studio.ui.datasets.handlers import DatasetDesk
+    from studio.ui.datasets.room import build_dataset_room, wire_dataset_room
     from studio.ui.theme import head, studio_theme, style_sheets
 
     gr.set_static_paths([workspace.looking])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from finetune.config_files import from_values
+from finetune.config.files import from_values
 from finetune.run_folder import RunFolder, Status, create_run
 
 STEPS, DONE = 60, 34

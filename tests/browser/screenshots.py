@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from studio.gallery import Gallery
-from studio.requests import RenderRequest
-from studio.workspace import Workspace
+from studio.home.workspace import Workspace
+from studio.pictures.gallery import Gallery
+from studio.render_request import RenderRequest
 from tests.browser.conftest import CHROMIUM, Server
 
 LOOKS = {

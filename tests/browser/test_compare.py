@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from studio.requests import RenderRequest
+from studio.render_request import RenderRequest
 from tests.browser.conftest import Server, chart
 
 if TYPE_CHECKING:

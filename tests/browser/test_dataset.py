@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from finetune.data import open_dataset
+from finetune.data.dataset import open_dataset
 from tests.browser.conftest import NewPage, Server, serving, until
-from tests.finetune.test_auto_captions import Endpoint
-from tests.finetune.test_auto_captions import endpoint as endpoint
-from tests.finetune.test_scan import fine
+from tests.finetune.captions.test_endpoint import Endpoint
+from tests.finetune.captions.test_endpoint import endpoint as endpoint
+from tests.finetune.data.test_scan import fine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from studio.adapter_grid import plan_grid, submit_grid, usual_settings
-from studio.adapters import file_digest
-from studio.settings import ROOT
+from studio.home.settings import ROOT
+from studio.models.adapters import file_digest
+from studio.training.adapter_grid import plan_grid, submit_grid, usual_settings
 from tests.browser.conftest import Server
 from tests.finetune.test_checkpoint_adapter import checkpoint
 from tests.finetune.training_runs import new_run

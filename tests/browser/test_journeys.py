@@ -34,8 +34,8 @@ def lora(one_real_server: Server, tiny_model: Path) -> None:
     from diffusers import StableDiffusion3Pipeline
     from peft import LoraConfig
 
-    from finetune.adapters import save_adapter
-    from finetune.families import FAMILIES
+    from finetune.backbones import FAMILIES
+    from finetune.lora.files import save_adapter
 
     transformer = StableDiffusion3Pipeline.from_pretrained(tiny_model).transformer
     transformer.add_adapter(LoraConfig(r=4, target_modules=list(FAMILIES["sd3"].lora_targets)))

@@ -10,13 +10,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from finetune.adapters import save_adapter
 from finetune.checkpoint_adapter import adapter_path, adapter_steps, export_step
 from finetune.checkpointing import TENSORS, save_checkpoint
 from finetune.ema import Ema
+from finetune.lora.files import save_adapter
 from finetune.run_folder import RunFolder
 from finetune.training_state import gather_state
-from tests.finetune.test_adapters import trained
+from tests.finetune.lora.test_files import trained
 from tests.finetune.training_runs import new_run
 
 ROOT = Path(__file__).parents[2]

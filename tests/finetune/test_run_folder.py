@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from finetune.config import FinetuneConfig
-from finetune.config_files import changed
+from finetune.config.files import changed
+from finetune.config.run_config import FinetuneConfig
 from finetune.run_folder import FRESH_S, RunFolder, Status, create_run, list_runs, state_of
 
 CONFIG = changed(FinetuneConfig(), "output", name="my lake")

@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from finetune import train
-from finetune.config_files import from_values
+from finetune.config.files import from_values
 from finetune.run_folder import RunFolder
-from studio.training_command import start_training, training_command
+from studio.training.command import start_training, training_command
 from tests.finetune.training_runs import new_run, write_dataset
 from tests.tiny_models import tiny_flux_pipeline, tiny_sd3_pipeline
 

@@ -12,13 +12,13 @@ from diffusers import DiffusionPipeline
 from torch import nn
 from torch.nn import Parameter
 
-from finetune.config import MethodConfig, OptimizerConfig
+from finetune.backbones import FAMILIES
+from finetune.backbones.text_embeddings import encode_caption
+from finetune.config.run_config import MethodConfig, OptimizerConfig
 from finetune.divergence import Diverged, DivergenceWatch
 from finetune.ema import Ema
-from finetune.families import FAMILIES
-from finetune.lora import add_lora, lora_layers
+from finetune.lora.layers import add_lora, lora_layers
 from finetune.optimizers import learning_rate, make_optimizer
-from finetune.text_embeddings import encode_caption
 from finetune.training_state import gather_state, restore_state
 from tests.tiny_models import tiny_flux_pipeline, tiny_sd3_pipeline
 

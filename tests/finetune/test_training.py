@@ -17,8 +17,8 @@ from safetensors import safe_open
 
 from finetune import checkpointing, loop, train
 from finetune.checkpointing import checkpoint_steps
-from finetune.config_files import from_values, parse_toml
-from finetune.objectives import Prediction
+from finetune.config.files import from_values, parse_toml
+from finetune.objectives.losses import Prediction
 from finetune.run_folder import VERSION, RunFolder
 from tests.finetune.training_runs import new_run, write_dataset
 from tests.tiny_models import tiny_flux_pipeline, tiny_sd3_pipeline
@@ -344,7 +344,7 @@ def test_a_changed_dataset_is_noticed_where_the_cache_is_gone(
 def test_a_full_run_is_exported_as_a_whole_pipeline(new: Callable[..., RunFolder], home: Path) -> None:
     from typer.testing import CliRunner
 
-    from studio.cli import app
+    from studio.cli.main import app
 
     run = trained(new(method={"kind": "full"}, optimizer={"learning_rate": 1e-2}))
     runner = CliRunner()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from finetune.config_files import from_values
+from finetune.config.files import from_values
 from finetune.run_folder import RunFolder, create_run
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studio.requests import RenderRequest
-from studio.workspace import Workspace
+from studio.home.workspace import Workspace
+from studio.render_request import RenderRequest
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def new_request() -> Callable[..., RenderRequest]:
 @pytest.fixture(scope="session")
 def sd3_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random SD3 pipeline with an F16 VAE and without T5, as the bundled model is laid out."""
-    from finetune.autoencoder import use_f16
+    from finetune.backbones.autoencoder import use_f16
     from tests.tiny_models import tiny_sd3_pipeline
 
     folder = tmp_path_factory.mktemp("models") / "tiny-sd3"

@@ -10,9 +10,9 @@ import pytest
 import torch
 from diffusers import StableDiffusion3Pipeline
 
-from finetune.autoencoder import use_f16
-from finetune.decoding import encode_image
-from finetune.families.sd3 import BLANK_TOKENS, Sd3
+from finetune.backbones.autoencoder import use_f16
+from finetune.backbones.decoding import encode_image
+from finetune.backbones.sd3 import BLANK_TOKENS, Sd3
 from finetune.micro import dit, export
 from finetune.micro.bank import Entry, Group
 from finetune.micro.clip import MAX_TOKENS, new_clip, new_tokenizer

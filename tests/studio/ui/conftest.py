@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studio.gallery import Gallery, Picture
-from studio.jobs import JobTable
-from studio.requests import RenderRequest
-from studio.settings import Settings
-from studio.ui.desk import Desk
-from studio.workspace import Workspace
+from studio.home.settings import Settings
+from studio.home.workspace import Workspace
+from studio.pictures.gallery import Gallery, Picture
+from studio.queue.table import JobTable
+from studio.render_request import RenderRequest
+from studio.ui.generate.handlers import Desk
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_nothing_happens_on_import(tmp_path: Path) -> None:
 def test_the_web_process_imports_no_torch(tmp_path: Path) -> None:
     code = (
         "import os, sys, app\n"
-        "from studio.settings import Settings\n"
+        "from studio.home.settings import Settings\n"
         "demo, launch = app.build(Settings.from_environment(os.environ))\n"
         "print(sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)), launch['ssr_mode'])"
     )

@@ -3,11 +3,11 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from studio.jobs import Progress
-from studio.ui.header import worker_status
+from studio.queue.table import Progress
+from studio.ui.generate.notes import plain_text, size_note
+from studio.ui.generate.sizes import CUSTOM, PRESETS, preset_of, preset_size
 from studio.ui.messages import progress_sentence, short_seconds, shows_errors
-from studio.ui.notes import plain_text, size_note
-from studio.ui.sizes import CUSTOM, PRESETS, preset_of, preset_size
+from studio.ui.parts.header.header import worker_status
 
 
 def test_progress_reads_as_one_sentence() -> None:

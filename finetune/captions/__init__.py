@@ -1,0 +1,1 @@
+"""Captions by a model, of this machine or behind an endpoint. The captions' own file is `finetune.data.captions`."""

@@ -1,0 +1,1 @@
+"""Datasets on disk: scanned, cropped, cached, batched. torch only where tensors are kept (`cache`)."""

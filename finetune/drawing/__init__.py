@@ -1,0 +1,1 @@
+"""Changes to how a stock pipeline draws: positions, speed, coarse first."""

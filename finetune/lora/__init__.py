@@ -1,0 +1,1 @@
+"""LoRA: put on a model, saved, read from anybody's file, merged."""

@@ -1,0 +1,1 @@
+"""What training and rendering hold in memory, counted on the meta device."""

@@ -1,0 +1,1 @@
+"""What training makes small, over which noise levels, in which wavelet bands."""

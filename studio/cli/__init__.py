@@ -1,0 +1,1 @@
+"""The command `d4k`, a file for each noun."""

@@ -1,0 +1,194 @@
+"""The command `d4k`: serve the studio, render without it, look at models, jobs and pictures.
+
+torch is imported by `render` alone, and only once its arguments are known to be good.
+Not here: other commands (`studio.*_cli`), how a picture is drawn in place (`studio.rendering.in_place`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finetune.drawing.speed_names import ROPE_METHODS
+from studio.cli import dataset as dataset_cli
+from studio.cli import export as export_cli
+from studio.cli import grid as grid_cli
+from studio.cli import models as models_cli
+from studio.cli import probe as probe_cli
+from studio.cli import score as measuring_cli
+from studio.cli import serve as serve_cli
+from studio.cli import speed as speed_cli
+from studio.cli import train as training_cli
+from studio.cli.shared import Home, one_sentence, settings_of
+from studio.home.quiet_imports import quiet_imports
+from studio.home.workspace import Workspace
+from studio.memory_rungs import RUNGS
+from studio.models.adapters import resolve_adapter
+from studio.models.catalogue import CATALOGUE
+from studio.models.lookup import check_available, check_options, check_size, find_model
+from studio.pictures.destination import destination
+from studio.pictures.gallery import Gallery
+from studio.queue.table import Job, JobTable
+from studio.render_request import NUM_SEEDS, AdapterUse, expand_requests, parse_adapter, parse_size
+
+app = typer.Typer(
+    name="d4k",
+    help="Diffusion-4K Studio: pictures of 4096 x 4096 from a prompt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+serve_cli.add_commands(app)
+measuring_cli.add_commands(app)
+dataset_cli.add_commands(app)
+export_cli.add_commands(app)
+grid_cli.add_commands(app)
+training_cli.add_commands(app)
+models_cli.add_commands(app)
+probe_cli.add_commands(app)
+speed_cli.add_commands(app)
+
+
+@app.command()
+def render(
+    prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
+    negative: Annotated[str, typer.Option(help="What it should not show.")] = "",
+    model: Annotated[str, typer.Option(help="Catalogue id, hub id or folder.")] = CATALOGUE[0].id,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels; unless set, the model's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; unless set, the model's.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt.")] = None,
+    coarse_first: Annotated[
+        float | None,
+        typer.Option(
+            help="Compose small, enlarge, draw anew from this noise level (0.3 is usual); 0 draws at full size alone; "
+            "unless set, the model's."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="0 to 4294967295; random unless set.")] = None,
+    count: Annotated[int, typer.Option(help="How many pictures; with --seed they walk up from it.")] = 1,
+    lora: Annotated[
+        list[str] | None, typer.Option(help="FILE or FILE:WEIGHT of a LoRA; repeat for a stack.")
+    ] = None,
+    rope: Annotated[
+        str, typer.Option(help=f"Positions of a FLUX model beyond its size: {', '.join(ROPE_METHODS)}.")
+    ] = "none",
+    speed: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="compile, first_block_cache:0.08 or attention:NAME; repeat for more. See `d4k speed`."
+        ),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(help=f"How it is to fit: auto, or one of {', '.join(RUNGS)}.")
+    ] = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="PNG file or folder to write to; the gallery unless set.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per picture.")] = False,
+    home: Home = None,
+) -> None:
+    """Render in place, without a server."""
+    with one_sentence():
+        entry = find_model(model)
+        width_px, height_px = entry.default_size_px if size is None else parse_size(size)
+        if seed is not None and not 0 <= seed < NUM_SEEDS:
+            raise ValueError(f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {seed}; choose another")
+        requests = expand_requests(
+            prompts=prompt,
+            as_list=False,
+            count=count,
+            seed=0 if seed is None else seed,
+            seed_mode="random" if seed is None else "walk",
+            negative_prompt=negative,
+            model=entry.id,
+            width_px=width_px,
+            height_px=height_px,
+            num_inference_steps=entry.default_steps if steps is None else steps,
+            guidance_scale=entry.default_guidance_scale if guidance is None else guidance,
+            coarse_first=entry.default_coarse_first if coarse_first is None else coarse_first,
+            adapters=[_adapter(text) for text in ([] if lora is None else lora)],
+            rope=rope,
+            speed=",".join([] if speed is None else speed),
+            memory=memory,
+        )
+        check_options(entry, rope=rope, speed=requests[0].speed)
+        check_size(entry, width_px, height_px)
+        check_available(entry)
+        target = destination(
+            out, count=count, gallery_home=None if out is not None else settings_of(home).home
+        )
+
+        from studio.rendering.in_place import render_in_place
+
+        for picture in render_in_place(
+            entry, requests, target, home=settings_of(home).home, show_progress=not as_json
+        ):
+            print(json.dumps(picture.to_dict()) if as_json else picture.line(), flush=True)
+
+
+@app.command()
+def jobs(
+    home: Home = None,
+    limit: Annotated[int, typer.Option(help="How many at most.")] = 30,
+) -> None:
+    """List running, waiting and ended jobs."""
+    with one_sentence():
+        listed = JobTable(Workspace.open(settings_of(home).home).database).jobs(limit=limit)
+    for job in listed:
+        typer.echo(_job_line(job))
+    if not listed:
+        typer.echo("no jobs")
+
+
+@app.command()
+def gallery(
+    search: Annotated[str, typer.Argument(help="Words that must occur in the prompt.")] = "",
+    home: Home = None,
+    starred: Annotated[bool, typer.Option("--starred", help="Only starred ones.")] = False,
+    limit: Annotated[int, typer.Option(help="How many at most.")] = 30,
+) -> None:
+    """List pictures, newest first."""
+    with one_sentence():
+        shelf = Gallery(Workspace.open(settings_of(home).home))
+        pictures = shelf.pictures(search=search, starred_only=starred, limit=limit)
+        total = shelf.count(search=search, starred_only=starred)
+    for picture in pictures:
+        mark = "missing" if picture.missing else "*" if picture.starred else ""
+        size = f"{picture.width_px}x{picture.height_px}"
+        prompt = " ".join(str(picture.record["settings"]["prompt"]).split())
+        typer.echo(f"{picture.path}  {size:>9}  {mark:7}  {prompt}")
+    typer.echo(f"{len(pictures)} of {total} pictures")
+    for sentence in shelf.unreadable:
+        typer.echo(sentence, err=True)
+
+
+def main() -> None:
+    quiet_imports()
+    app()
+
+
+def _adapter(text: str) -> AdapterUse:
+    """With its whole path: pictures go to other folders than the one that the command was called in."""
+    use = parse_adapter(text)
+    return AdapterUse(
+        str(resolve_adapter(None, str(Path(use.path).expanduser().absolute())).resolve()), use.weight
+    )
+
+
+def _job_line(job: Job) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created_at))
+    progress = job.progress
+    detail = ""
+    if job.state == "running":
+        detail = f"{progress.stage} {progress.step}/{progress.num_steps}  "
+    elif job.error is not None:
+        detail = f"{job.error}  "
+    return f"{job.id:>5}  {job.state:11}  {when}  {job.kind:6}  {detail}{' '.join(job.label.split())}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Differences between pictures, and scores that are kept."""

@@ -1,0 +1,1 @@
+"""Datasets in the studio: opened, fetched, captioned, cropped, watched. No torch."""

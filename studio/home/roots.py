@@ -1,0 +1,46 @@
+"""Folders that paths given to the studio may lie in. Standard library only.
+
+On one's own machine a path may name anything that its user may read. Where others reach the studio, paths stay in its
+home and in what D4K_ROOTS declares, links followed first; on a public host nobody names paths at all
+(`studio.models.lookup`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from studio.home.doors import is_loopback
+from studio.home.settings import ROOT
+
+VARIABLE = "D4K_ROOTS"
+
+
+def declared_roots(environ: Mapping[str, str]) -> tuple[Path, ...] | None:
+    """D4K_ROOTS (folders with the system's path separator between), the home and `assets/`; None: any place will do.
+
+    Without D4K_ROOTS any place will do as long as the studio listens on this machine alone.
+    """
+    text = environ.get(VARIABLE)
+    if text is None and is_loopback(environ.get("STUDIO_HOST", "127.0.0.1")):
+        return None
+    named = [Path(part) for part in ("" if text is None else text).split(os.pathsep) if part.strip()]
+    ours = (Path(environ.get("STUDIO_HOME", str(ROOT / "workspace"))), ROOT / "assets")
+    return tuple(place.expanduser().resolve() for place in (*named, *ours))
+
+
+def check_inside(path: Path, *, environ: Mapping[str, str] | None = None, home: Path | None = None) -> None:
+    """Raise ValueError for a path that leads out of the declared roots, by `..` or by a link.
+
+    `environ` None is the process's own; `home` is a root too.
+    """
+    roots = declared_roots(os.environ if environ is None else environ)
+    if roots is None:
+        return
+    place = path.expanduser().resolve()
+    inside = (*roots, *([] if home is None else [home.resolve()]))
+    if not any(place.is_relative_to(root) for root in inside):
+        raise ValueError(
+            f"{path} lies outside of this studio's folders; whoever runs it can declare its folder in {VARIABLE}"
+        )

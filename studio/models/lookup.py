@@ -1,0 +1,272 @@
+"""Models by name: of the catalogue, of the hub, folders and files of one's own; and whether one can run here.
+
+No torch, no network. Not here: opening a model (`studio.pipeline.opening`), its files (`studio.models.files`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+
+from finetune.drawing.speed_names import SpeedOptions
+from studio.home.roots import check_inside
+from studio.home.settings import is_hosted
+from studio.models import files as model_files
+from studio.models.catalogue import CATALOGUE, Family, ModelEntry, hub_url
+from studio.models.weights_kind import SUFFIX, transformer_in
+
+TOKEN_PLACE = "run `hf auth login`, or put a token of that account into the environment variable HF_TOKEN"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_FAMILY_OF_CLASS: Mapping[str, Family] = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
+
+
+def find_model(name: str, *, environ: Mapping[str, str] | None = None) -> ModelEntry:
+    """The entry of a catalogue id or hub id, of a hub id that was downloaded, or of a pipeline folder.
+
+    Raises ValueError for anything else, and on a public host (`environ`, None is the process's own) for folders.
+    """
+    wanted = name.strip()
+    for entry in CATALOGUE:
+        if wanted.lower() in (entry.id, entry.source.lower()):
+            return entry
+    folder = Path(wanted).expanduser()
+    file, _, base = wanted.partition(f"{SUFFIX}@")
+    is_file = wanted.endswith(SUFFIX) or bool(base)
+    if is_hosted(os.environ if environ is None else environ):
+        if not _HUB_ID.fullmatch(wanted) or folder.is_absolute() or ".." in wanted:
+            raise ValueError(f"there is no model {wanted[:80]!r} in this studio; choose one of the list")
+    elif wanted and folder.is_dir():
+        check_inside(folder, environ=environ)
+        return _entry_of_folder(folder.resolve())
+    elif is_file:
+        single = Path(f"{file.removesuffix(SUFFIX)}{SUFFIX}").expanduser()
+        check_inside(single, environ=environ)
+        return _entry_of_file(single, base or None)
+    if _HUB_ID.fullmatch(wanted) and not folder.is_absolute():
+        cached = cached_folder(wanted)
+        if cached is not None:
+            return replace(
+                _entry_of_folder(cached),
+                id=wanted,
+                title=wanted.split("/")[1],
+                source=wanted,
+                licence=f"as {hub_url(wanted)} says",
+                note="From the hub",
+            )
+        raise ValueError(
+            f"{wanted} is not in the catalogue; download it with `d4k models pull {wanted}` and choose it again"
+        )
+    ids = [entry.id for entry in CATALOGUE]
+    hint = "".join(f"; did you mean {near}?" for near in get_close_matches(wanted.lower(), ids, n=1))
+    raise ValueError(
+        f"there is no model {wanted!r}{hint}; `d4k models` lists them, and any pipeline folder will do"
+    )
+
+
+def check_size(entry: ModelEntry, width_px: int, height_px: int) -> None:
+    """Raise ValueError if the model does not reach that far."""
+    if max(width_px, height_px) > entry.max_side_px:
+        raise ValueError(
+            f"{entry.title} draws up to {entry.max_side_px} px a side, got {width_px} x {height_px}; "
+            "choose a smaller size or another model"
+        )
+
+
+def check_options(entry: ModelEntry, *, rope: str, speed: str) -> None:
+    """Raise ValueError for what the model's family cannot have."""
+    options = SpeedOptions.parse(speed)
+    wanted = [f"positions {rope}"] if rope != "none" else []
+    wanted += ["first_block_cache"] if options.cache_threshold is not None else []
+    wanted += ["attention"] if options.attention is not None else []
+    if wanted and entry.family != "flux":
+        raise ValueError(f"{' and '.join(wanted)} are for FLUX models, {entry.title} is none; leave that out")
+
+
+def check_is_folder(entry: ModelEntry) -> None:
+    """Raise ValueError for a model of one file: training and export start from whole folders."""
+    if entry.transformer_file is not None:
+        raise ValueError(
+            f"{entry.title} is one file, and this needs a pipeline folder; give one, such as "
+            "`StableDiffusion3Pipeline.save_pretrained` or `FluxPipeline.save_pretrained` writes"
+        )
+
+
+def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = None) -> None:
+    """Raise ValueError, with the remedy, if the model certainly cannot run here.
+
+    Looks only at this machine: a hub model that is not here yet passes if it may be fetched. `environ` is
+    where tokens and the offline switch are looked for; None is the process's own.
+    """
+    environ = os.environ if environ is None else environ
+    folder = entry.folder
+    if folder is not None:
+        if not (folder / "model_index.json").is_file():
+            raise ValueError(
+                f"{entry.title} is not where it should be: {folder} has no model_index.json; restore it"
+            )
+        _refuse_foreign_code(entry.title, folder)
+        if missing := model_files.missing_files(folder):
+            raise ValueError(
+                f"{entry.title} is only half here: {folder} lacks {', '.join(missing)}; download it again"
+            )
+        return
+    cached = cached_folder(entry.source)
+    lacking = ["all of its files"] if cached is None else model_files.missing_files(cached)
+    if cached is not None:
+        _refuse_foreign_code(entry.title, cached)
+    if not lacking:
+        return
+    if entry.gated and not _has_token(environ):
+        raise ValueError(
+            f"{entry.title} is gated: accept its licence at {entry.gate_url} while logged in, "
+            f"then {TOKEN_PLACE}"
+        )
+    if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise ValueError(
+            f"{entry.title} is not on this machine (missing: {', '.join(lacking)}) and HF_HUB_OFFLINE "
+            "forbids to fetch it; unset that, or choose micro-4k"
+        )
+
+
+def is_here(entry: ModelEntry) -> bool:
+    """Whether every file that it needs is on this machine."""
+    folder = cached_folder(entry.source) if entry.folder is None else entry.folder
+    return (
+        folder is not None
+        and (folder / "model_index.json").is_file()
+        and not model_files.missing_files(folder)
+    )
+
+
+def check_index(name: str, folder: Path) -> Family:
+    """The family of a pipeline, by its `model_index.json` alone: weights need not be there yet.
+
+    Raises ValueError for a pipeline that is not drawn with here, and for one that brings code of its own.
+    """
+    family = _family_of(name, folder)
+    _refuse_foreign_code(name, folder)
+    return family
+
+
+def hub_id_of(model: str) -> str:
+    """Of a catalogue id or a hub id. Raises ValueError for a model that is a folder."""
+    for entry in CATALOGUE:
+        if model.strip().lower() in (entry.id, entry.source.lower()):
+            if entry.folder is not None:
+                raise ValueError(f"{entry.title} lies in {entry.folder}, it does not come from the hub")
+            return entry.source
+    if Path(model).expanduser().is_dir():
+        raise ValueError(f"{model} is a folder of this machine, it does not come from the hub")
+    return model.strip()
+
+
+def cached_folder(hub_id: str) -> Path | None:
+    """The folder of a hub model in the local cache, whole or not; None if not even begun."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(hub_id, "model_index.json")
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def whole_source(entry: ModelEntry) -> str | Path:
+    """What opening it is told: its folder where every file is here, else its hub id.
+
+    A model that is here is opened as it is: the hub is not asked, and nothing newer comes unasked.
+    """
+    if entry.folder is not None:
+        return entry.folder
+    folder = cached_folder(entry.source)
+    return folder if folder is not None and is_here(entry) else entry.source
+
+
+def weights_hash(entry: ModelEntry) -> str:
+    """16 hex digits that tell apart weights, see `model_files.weights_hash`. The model must be here."""
+    folder = entry.folder if entry.folder is not None else cached_folder(entry.source)
+    if folder is None:
+        raise ValueError(f"{entry.title} is not on this machine yet")
+    if entry.transformer_file is None:
+        return model_files.weights_hash(folder)
+    both = f"{model_files.weights_hash(folder)} {model_files.file_hash(entry.transformer_file)}"
+    return sha256(both.encode()).hexdigest()[:16]
+
+
+def _family_of(name: str, folder: Path) -> Family:
+    found = model_files.pipeline_class(folder)
+    if found not in _FAMILY_OF_CLASS:
+        raise ValueError(f"{name} is a {found}; the studio draws with {' and '.join(_FAMILY_OF_CLASS)}")
+    return _FAMILY_OF_CLASS[found]
+
+
+def _refuse_foreign_code(title: str, folder: Path) -> None:
+    if code := model_files.foreign_code(folder):
+        raise ValueError(
+            f"{title} wants to run code of its own for {', '.join(code)}, which could do anything here; "
+            "choose a model made of diffusers' and transformers' classes"
+        )
+
+
+def _has_token(environ: Mapping[str, str]) -> bool:
+    if environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN"):
+        return True
+    home = environ.get("HF_HOME", "~/.cache/huggingface")
+    return Path(environ.get("HF_TOKEN_PATH", f"{home}/token")).expanduser().is_file()
+
+
+def _entry_of_folder(folder: Path) -> ModelEntry:
+    family = _family_of(str(folder), folder)
+    f16 = model_files.is_f16_folder(folder)
+    side_px = 2048 if f16 else 1024
+    return ModelEntry(
+        id=str(folder),
+        title=folder.name,
+        family=family,
+        source=str(folder),
+        licence="as its folder says",
+        autoencoder="f16" if f16 else "f8",
+        alignment=model_files.f16_alignment(folder),
+        default_steps=28,
+        default_guidance_scale=3.5,
+        default_size_px=(side_px, side_px),
+        cpu_dtype="float32" if _is_small(folder) else "bfloat16",
+        note="A folder on this machine",
+    )
+
+
+def _entry_of_file(path: Path, base: str | None) -> ModelEntry:
+    """Its transformer with everything else of `base`; None: of the catalogue model that it was made from."""
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; check the path")
+    found = transformer_in(path)
+    rest = find_model(found.usual_base if base is None else base)
+    if rest.family != found.family:
+        raise ValueError(
+            f"{path.name} is a {found.family} model and {rest.title} is {rest.family}; name another base"
+        )
+    if not is_here(rest):
+        how = f"`d4k models pull {rest.id}` brings them" if base is None else "download it first"
+        raise ValueError(
+            f"{path.name} needs the text encoders and the VAE of {rest.title}, which is not here; {how}, or name "
+            "another base as FILE@MODEL"
+        )
+    path = path.resolve()
+    return replace(
+        rest,
+        id=str(path) if base is None else f"{path}@{base}",
+        title=path.stem,
+        licence="as its makers say",
+        note=f"One file; text encoders and VAE of {rest.title}",
+        transformer_file=path,
+        gated=False,
+        gate_url=None,
+    )
+
+
+def _is_small(folder: Path) -> bool:
+    """Below 2 GiB of weights, float32 fits any machine."""
+    files = [path for path in folder.rglob("*.safetensors") if path.is_file()]
+    return sum(path.stat().st_size for path in files) < 2 * 2**30

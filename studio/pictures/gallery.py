@@ -1,0 +1,314 @@
+"""Finished pictures: files on disk that carry their own record, and a table to find them by.
+
+The file comes first. A picture without a row is taken up again, a row without a file says so, and masters
+are never written twice. Not here: what is inside a PNG (`studio.pictures.png`), views (`studio.pictures.previews`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.home.database import Database, DatabaseBusy, NotThere
+from studio.home.disk import MIB, require_free, whole_file
+from studio.home.ownership import Viewer, everybody, mine, prepare
+from studio.home.settings import LOCAL_MAX_MEGAPIXELS
+from studio.home.text import whole_text
+from studio.home.workspace import Workspace
+from studio.pictures.png import PictureSettings, read_settings, write_png
+from studio.pictures.previews import write_preview, write_stand_in, write_thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One row of the gallery."""
+
+    id: str
+    path: Path
+    """The master: a lossless PNG with the record inside."""
+
+    preview_path: Path
+    """A JPEG of the full size."""
+
+    thumbnail_path: Path
+    """A JPEG of 512 px on its longer side."""
+
+    width_px: int
+    height_px: int
+    created_at: float
+    """Seconds since 1970."""
+
+    starred: bool
+    trashed_at: float | None
+    record: dict[str, Any]
+    """settings, model, versions, timings_s, peak_memory_mib, decode_path, notes."""
+
+    damage: str = ""
+    """Why its views are a stand-in: the master is gone or cannot be read. Empty for a whole picture."""
+
+    @property
+    def missing(self) -> bool:
+        """The master is no longer where it was written."""
+        return not self.path.is_file()
+
+
+class Gallery:
+    """The pictures of one workspace. Safe from any thread or process."""
+
+    def __init__(self, workspace: Workspace, *, viewer: Viewer = everybody) -> None:
+        """`viewer` sees its own pictures alone, see `studio.home.ownership`."""
+        self.workspace, self.viewer = workspace, viewer
+        self._database = Database(workspace.database)
+        if viewer is not everybody:
+            prepare(self._database)
+        self.unreadable: tuple[str, ...] = self._take_up_strays()
+        """One sentence for each file among the masters that could not be taken up."""
+
+    def add(self, image: NDArray[np.uint8], record: Mapping[str, Any]) -> Picture:
+        """Keep a new picture, (H, W, 3) uint8. On a full disk, ValueError and nothing is left of it."""
+        height, width = image.shape[:2]
+        # A PNG of noise is a little larger than its pixels, and the two JPEGs come on top.
+        require_free(self.workspace.pictures, 2 * image.nbytes / MIB)
+        created_at = time.time()
+        picture_id = _new_id(created_at)
+        record = {"id": picture_id, "created_at": created_at, **record}
+        try:
+            write_png(self._master(picture_id), image, record)
+            write_preview(self._preview(picture_id), image)
+            write_thumbnail(self._thumbnail(picture_id), image)
+        except ValueError:
+            self._delete_files(picture_id)
+            raise
+        self._insert(picture_id, width, height, created_at, record)
+        return self.get(picture_id)
+
+    def get(self, picture_id: str) -> Picture:
+        """Raises ValueError if there is no such picture, or its row is broken and its file gone."""
+        owned, owner = mine("pictures", self.viewer)
+        row = self._database.row(f"SELECT * FROM pictures WHERE id = ? AND {owned}", (picture_id, *owner))
+        picture = None if row is None else self._picture(row)
+        if picture is None:
+            raise NotThere(f"there is no picture {picture_id}; it was deleted, reload the page")
+        preview, damage = self._view(picture.preview_path, write_preview, picture.path)
+        return replace(picture, preview_path=preview, damage=damage or picture.damage)
+
+    def pictures(
+        self,
+        *,
+        search: str = "",
+        starred_only: bool = False,
+        trashed: bool = False,
+        limit: int = 60,
+        offset: int = 0,
+    ) -> list[Picture]:
+        """Newest first. Every word of `search` must occur in the prompt, in any case."""
+        where, values = self._conditions(search, starred_only, trashed)
+        rows = self._database.rows(
+            f"SELECT * FROM pictures WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
+            (*values, limit, offset),
+        )
+        return [picture for row in rows if (picture := self._picture(row)) is not None]
+
+    def count(self, *, search: str = "", starred_only: bool = False, trashed: bool = False) -> int:
+        where, values = self._conditions(search, starred_only, trashed)
+        row = self._database.row(f"SELECT COUNT(*) AS number FROM pictures WHERE {where}", values)
+        assert row is not None
+        return int(row["number"])
+
+    def star(self, picture_id: str, starred: bool) -> None:
+        owned, owner = mine("pictures", self.viewer)
+        statement = f"UPDATE pictures SET starred = ? WHERE id = ? AND {owned}"
+        if not self._database.write(statement, (starred, picture_id, *owner)):
+            raise NotThere(f"there is no picture {picture_id}; it was deleted, reload the page")
+
+    def trash(self, picture_ids: Iterable[str]) -> int:
+        """Put pictures into the trash; their files stay where they are. Returns how many moved."""
+        return self._set_trashed(picture_ids, time.time(), "trashed_at IS NULL")
+
+    def restore(self, picture_ids: Iterable[str]) -> int:
+        """Take pictures out of the trash again."""
+        return self._set_trashed(picture_ids, None, "trashed_at IS NOT NULL")
+
+    def empty_trash(self) -> int:
+        """Delete everything in the trash for good; returns how many pictures."""
+        owned, owner = mine("pictures", self.viewer)
+        rows = self._database.rows(f"SELECT id FROM pictures WHERE trashed_at IS NOT NULL AND {owned}", owner)
+        for row in rows:
+            self._delete_files(row["id"])
+            self._database.write("DELETE FROM pictures WHERE id = ?", (row["id"],))
+        return len(rows)
+
+    def import_file(self, path: Path, *, max_megapixels: float = LOCAL_MAX_MEGAPIXELS) -> Picture:
+        """Take a PNG with settings inside into the gallery, byte for byte.
+
+        A studio picture that is here already is returned as it is. Raises ValueError as `read_settings` does,
+        for other formats than PNG, and where the file does not say all that the gallery shows.
+        """
+        found = read_settings(path, max_megapixels=max_megapixels)
+        known = found.record.get("id")
+        if isinstance(known, str) and self._database.row("SELECT id FROM pictures WHERE id = ?", (known,)):
+            return self.get(known)
+        _check_importable(path, found)
+        created_at = time.time()
+        picture_id = _new_id(created_at)
+        require_free(self.workspace.pictures, 3 * path.stat().st_size / MIB)
+        with whole_file(self._master(picture_id)) as part:
+            shutil.copyfile(path, part)
+        settings = found.values
+        # The record's own width and height are what was asked for; the file's are what there is.
+        record = {**found.record, "id": picture_id, "imported_from": path.name, "source": found.source}
+        write_preview(self._preview(picture_id), self._master(picture_id))
+        write_thumbnail(self._thumbnail(picture_id), self._master(picture_id))
+        self._insert(picture_id, settings["width_px"], settings["height_px"], created_at, record)
+        return self.get(picture_id)
+
+    def version(self) -> int:
+        """Changes whenever `pictures` would answer differently."""
+        return self._database.version("pictures")
+
+    def _picture(self, row: sqlite3.Row) -> Picture | None:
+        """None for a row whose record is broken here and in the file; `unreadable` names it then."""
+        path = self._master(row["id"])
+        try:
+            record = json.loads(row["record"])
+            record["settings"]["prompt"]
+        except (ValueError, KeyError, TypeError):
+            try:
+                record = read_settings(path).record
+            except ValueError as error:
+                self._note_unreadable(str(error))
+                return None
+            self._database.write(
+                "UPDATE pictures SET record = ? WHERE id = ?", (json.dumps(record), row["id"])
+            )
+        thumbnail, damage = self._view(self._thumbnail(row["id"]), write_thumbnail, path)
+        return Picture(
+            id=row["id"],
+            path=path,
+            preview_path=self._preview(row["id"]),
+            thumbnail_path=thumbnail,
+            width_px=row["width_px"],
+            height_px=row["height_px"],
+            created_at=row["created_at"],
+            starred=bool(row["starred"]),
+            trashed_at=row["trashed_at"],
+            record=record,
+            damage=damage,
+        )
+
+    def _view(self, view: Path, write: Callable[[Path, Path], None], master: Path) -> tuple[Path, str]:
+        """A view that is there or can be made; else a stand-in and the reason, which `unreadable` names too."""
+        if view.is_file():
+            return view, ""
+        try:
+            write(view, master)
+        except ValueError as error:
+            self._note_unreadable(str(error))
+            stand_in = self.workspace.previews / "stand-in.jpg"
+            if not stand_in.is_file():
+                write_stand_in(stand_in)
+            return stand_in, str(error)
+        return view, ""
+
+    def _insert(
+        self, picture_id: str, width_px: int, height_px: int, created_at: float, record: Mapping[str, Any]
+    ) -> None:
+        self._database.write(
+            "INSERT INTO pictures (id, width_px, height_px, created_at, search_text, record) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (
+                *(picture_id, width_px, height_px, created_at),
+                *(str(record["settings"]["prompt"]).casefold(), json.dumps(dict(record))),
+            ),
+        )
+
+    def _set_trashed(self, picture_ids: Iterable[str], trashed_at: float | None, which: str) -> int:
+        owned, owner = mine("pictures", self.viewer)
+        with self._database.writing() as connection:
+            return sum(
+                connection.execute(
+                    f"UPDATE pictures SET trashed_at = ? WHERE id = ? AND {which} AND {owned}",
+                    (trashed_at, picture_id, *owner),
+                ).rowcount
+                for picture_id in picture_ids
+            )
+
+    def _take_up_strays(self) -> tuple[str, ...]:
+        """Give a row to every master that has none: the database was lost, or a row never came to be."""
+        known = {row["id"] for row in self._database.rows("SELECT id FROM pictures")}
+        unreadable = []
+        for path in sorted(self.workspace.pictures.glob("*.png")):
+            if path.stem not in known:
+                try:
+                    found = read_settings(path)
+                    _check_importable(path, found)
+                    size = found.values["width_px"], found.values["height_px"]
+                    self._insert(path.stem, *size, _made_at(path, found.record), found.record)
+                except DatabaseBusy:
+                    raise
+                except (ValueError, sqlite3.Error) as error:
+                    unreadable.append(str(error))
+        return tuple(unreadable)
+
+    def _note_unreadable(self, sentence: str) -> None:
+        if sentence not in self.unreadable:
+            self.unreadable = (*self.unreadable, sentence)
+
+    def _delete_files(self, picture_id: str) -> None:
+        for path in (self._thumbnail(picture_id), self._preview(picture_id), self._master(picture_id)):
+            path.unlink(missing_ok=True)
+
+    def _conditions(self, search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
+        words = whole_text(search).casefold().split()
+        owned, owner = mine("pictures", self.viewer)
+        parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
+        sought = ["instr(search_text, ?) > 0"] * len(words)
+        return " AND ".join([*parts, owned, *sought]), (*owner, *words)
+
+    def _master(self, picture_id: str) -> Path:
+        return self.workspace.pictures / f"{picture_id}.png"
+
+    def _preview(self, picture_id: str) -> Path:
+        return self.workspace.previews / f"{picture_id}.jpg"
+
+    def _thumbnail(self, picture_id: str) -> Path:
+        return self.workspace.thumbnails / f"{picture_id}.jpg"
+
+
+def _made_at(path: Path, record: Mapping[str, Any]) -> float:
+    """As the record says, in seconds since 1970; where it says nothing of the kind, the file's own time."""
+    said = record.get("created_at")
+    is_time = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said)
+    return float(said) if is_time else path.stat().st_mtime  # type: ignore[arg-type]
+
+
+def _new_id(created_at: float) -> str:
+    """Such as 20260214-093015-1f3a: UTC, and four digits against two in one second."""
+    return f"{datetime.fromtimestamp(created_at, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _check_importable(path: Path, found: PictureSettings) -> None:
+    """Raise ValueError unless the file is a PNG and says all that a gallery row shows."""
+    with path.open("rb") as file:
+        if file.read(8) != b"\x89PNG\r\n\x1a\n":
+            raise ValueError(
+                f"{path.name} is not a PNG; the gallery keeps lossless masters only, drop it on Generate to "
+                "restore its settings"
+            )
+    wanted = ("prompt", "num_inference_steps", "guidance_scale", "seed", "width_px", "height_px", "model")
+    if missing := [name for name in wanted if name not in found.values]:
+        raise ValueError(
+            f"{path.name} does not say its {', '.join(missing)}; drop it on Generate to restore what it says"
+        )

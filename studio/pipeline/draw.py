@@ -1,0 +1,170 @@
+"""From a request to a picture, and what it cost.
+
+Not here: the steps (`studio.pipeline.denoising`), opening models (`studio.pipeline.opening`), keeping pictures
+(`studio.pictures.gallery`).
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES, Rung
+from studio.models.lookup import check_options
+from studio.pipeline.coarse_first import Pass, plan_passes
+from studio.pipeline.denoising import Denoising, OnProgress
+from studio.pipeline.opening import OpenedModel
+from studio.queue.table import Progress
+from studio.render_request import RenderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """A picture, and what it cost."""
+
+    image: NDArray[np.uint8]  # (height_px, width_px, 3)
+    latents: Tensor  # (1, C, h, w) normalised, on the CPU
+    timings_s: dict[str, float]
+    """encode_prompt, denoise, decode, and enlarge between two passes; of this run alone if it was resumed."""
+
+    peak_memory_mib: float
+    """CPU: the process's greatest resident size, of this render on Linux, else so far. CUDA: what was allocated."""
+
+    decode_path: str
+    resumed_from_step: int
+    seconds_per_step: float | None
+    """The median of the last steps; None where none was taken."""
+
+    gave_up: tuple[Rung, ...]
+    """Rungs of the memory ladder that were tried before and ran out of memory."""
+
+    notes: tuple[str, ...]
+    """What was asked for and could not be honoured, in sentences."""
+
+
+def render(
+    opened: OpenedModel,
+    request: RenderRequest,
+    *,
+    latents_path: Path | None = None,
+    adapter_root: Path | None = None,
+    on_progress: OnProgress | None = None,
+    gave_up: tuple[Rung, ...] = (),
+) -> RenderResult:
+    """Draw one picture.
+
+    `adapter_root` is where relative paths of the request's adapters begin. `latents_path` is where the latents are
+    saved every few steps, and read from if they are there already.
+    Raises RenderCancelled within one step of `on_progress` answering False.
+    """
+    forget_peak_memory(opened.device)
+    _refuse_too_few_steps(opened, request)
+    check_options(opened.entry, rope=request.rope, speed=request.speed)
+    size = _drawn_size(opened, request)
+    opened.adapters.wear(opened.pipeline, opened.family.name, request.adapters, adapter_root)
+    multiple_px = opened.family.geometry(opened.pipeline).multiple_px
+    passes = plan_passes(request, opened.entry, size, multiple_px=multiple_px)
+    drawing = Denoising(opened, request, passes, latents_path, on_progress)
+    latents = drawing.run()
+    started = time.perf_counter()
+    drawing.report(Progress("decoding", 0, 1, None, drawing.pace.decode_s(size)))
+    image, decode_path = opened.family.decode(opened.pipeline, latents, *size)
+    decode_s = time.perf_counter() - started
+    opened.decode_s_per_megapixel = decode_s / (size[0] * size[1] / 1e6)
+    latent_shape = opened.family.geometry(opened.pipeline).latent_shape(*size)
+    return RenderResult(
+        image=_centre(image, request.width_px, request.height_px),
+        latents=opened.family.unpack(latents, latent_shape).cpu(),
+        timings_s={**drawing.timings_s, "decode": decode_s},
+        peak_memory_mib=peak_memory_mib(opened.device),
+        decode_path=decode_path,
+        resumed_from_step=drawing.first_step,
+        seconds_per_step=drawing.pace.seconds_per_step,
+        gave_up=gave_up,
+        notes=_notes(opened, request, passes),
+    )
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin to measure anew, where the system lets it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError):  # forbidden in some containers
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """See `RenderResult.peak_memory_mib`."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if sys.platform == "linux":  # the kernel's own mark, which can be reset; getrusage's cannot
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        if found:
+            return int(found[1]) / 2**10
+    # Linux counts in KiB, macOS in bytes.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _refuse_too_few_steps(opened: OpenedModel, request: RenderRequest) -> None:
+    """A schedule that is stretched to end at a given noise level has nothing to stretch between one level."""
+    if request.num_inference_steps == 1 and opened.pipeline.scheduler.config.get("shift_terminal"):
+        raise ValueError(
+            f"{opened.entry.title} cannot draw in 1 step, it needs 2 or more; "
+            f"{opened.entry.default_steps} is usual"
+        )
+
+
+def _drawn_size(opened: OpenedModel, request: RenderRequest) -> tuple[int, int]:
+    """(width_px, height_px) that the model draws: what is asked for, or the next larger it can do."""
+    multiple_px = opened.family.geometry(opened.pipeline).multiple_px
+    return (
+        -(-request.width_px // multiple_px) * multiple_px,
+        -(-request.height_px // multiple_px) * multiple_px,
+    )
+
+
+def _centre(image: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
+    top, left = (image.shape[0] - height_px) // 2, (image.shape[1] - width_px) // 2
+    return np.ascontiguousarray(image[top : top + height_px, left : left + width_px])
+
+
+def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> tuple[str, ...]:
+    notes, size = [], passes[-1].size
+    title = opened.entry.title
+    if request.negative_prompt.strip() and not opened.family.takes_negative_prompt:
+        notes.append(f"{title} takes no negative prompt; it was not used.")
+    elif request.negative_prompt.strip() and request.guidance_scale <= 1:
+        notes.append("With a guidance of 1 or less the negative prompt has no say.")
+    if opened.entry.family == "flux" and not opened.pipeline.transformer.config.guidance_embeds:
+        notes.append(f"{title} takes no guidance; {request.guidance_scale:g} was not used.")
+    tokens = len(opened.pipeline.tokenizer(request.prompt, truncation=False).input_ids)
+    longest = opened.pipeline.tokenizer.model_max_length
+    if tokens > longest:
+        notes.append(f"The prompt has {tokens} CLIP tokens; CLIP read the first {longest}.")
+    if len(passes) > 1:
+        small = passes[0].size
+        notes.append(
+            f"Composed at {small[0]} x {small[1]}, then drawn anew from a noise level of {request.coarse_first:g}."
+        )
+    if size != (request.width_px, request.height_px):
+        notes.append(f"Drawn at {size[0]} x {size[1]} and cut to size at the borders.")
+    if request.speed:
+        notes.append(
+            f"Drawn with {request.speed.replace(',', ', ')}; `d4k speed` measures what that changes."
+        )
+    if opened.rung in CHANGES_PICTURE:
+        notes.append(f"Drawn with {RUNG_TITLES[opened.rung]}, which changes the picture a little.")
+    return (*notes, *opened.adapters.notes())

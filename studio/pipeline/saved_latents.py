@@ -1,0 +1,67 @@
+"""Latents of an unfinished render on disk, so that it can go on where it was interrupted.
+
+A file belongs to one job, and to everything that decides its pixels: another request, other weights or
+another dtype never resume from it. Not here: when they are saved (`studio.pipeline.draw`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from studio.home.disk import whole_file
+from studio.render_request import RenderRequest
+
+
+class SavedLatents(NamedTuple):
+    """The state of a render after `step` steps."""
+
+    latents: Tensor  # packed, as the pipeline's `latents=` takes them
+    step: int
+
+
+def latents_path(
+    folder: Path, job_id: int, request: RenderRequest, *, weights_hash: str, dtype: torch.dtype
+) -> Path:
+    """Where a job's latents lie: <folder>/<job>-<hash of all that decides the pixels>.safetensors."""
+    decisive = json.dumps([request.to_dict(), weights_hash, str(dtype)], sort_keys=True)
+    return folder / f"{job_id}-{hashlib.sha256(decisive.encode()).hexdigest()[:16]}.safetensors"
+
+
+def save_latents(path: Path, latents: Tensor, step: int) -> None:
+    """Write them in one step; a kill at any moment leaves the older file or this one."""
+    with whole_file(path) as part:
+        save_file({"latents": latents.detach().cpu().contiguous()}, part, metadata={"step": str(step)})
+
+
+def read_latents(path: Path) -> SavedLatents | None:
+    """What was saved; None where nothing was, or the disk has damaged it: then the render starts anew."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return SavedLatents(file.get_tensor("latents"), int(file.metadata()["step"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, struct.error):
+        path.unlink(missing_ok=True)
+        return None
+
+
+def forget_latents(folder: Path, *, keep_jobs: set[int]) -> int:
+    """Delete the latents of all other jobs; returns how many files."""
+    stale = [path for path in folder.glob("*-*.safetensors") if _job_id(path) not in keep_jobs]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
+
+
+def _job_id(path: Path) -> int | None:
+    number = path.name.partition("-")[0]
+    return int(number) if number.isdecimal() else None

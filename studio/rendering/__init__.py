@@ -1,0 +1,1 @@
+"""A render from request to kept picture: as a job of the worker, or in place for the command line."""

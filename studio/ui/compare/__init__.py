@@ -1,0 +1,1 @@
+"""The Compare tab: widgets in `tab`, what they do in `handlers`."""

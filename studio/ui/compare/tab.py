@@ -1,0 +1,92 @@
+"""The Compare tab: what is compared on the left, scores and linked panes, what differs on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from metrics.catalogue import CARDS
+from studio.ui.compare.handlers import USUAL_METRICS, CompareDesk
+from studio.ui.compare.table import CompareTable
+from studio.ui.events import PRESSED, QUIET, SPOKEN
+from studio.ui.inspect.stage import Board, InspectStage
+from studio.ui.parts.details.settings_table import SettingsTable
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTab:
+    """The widgets that other tabs may write to."""
+
+    tab: gr.Tab
+    keys: gr.Dropdown
+    files: gr.File
+    first: gr.Textbox
+    second: gr.Textbox
+    metrics: gr.Dropdown
+    compare: gr.Button
+    stop: gr.Button
+    csv: gr.DownloadButton
+    table: CompareTable
+    stage: InspectStage
+    settings: SettingsTable
+
+
+def build_compare_tab(*, folders: bool) -> CompareTab:
+    with gr.Tab("Compare", id="compare") as tab, gr.Row(elem_classes="room compare", equal_height=True):
+        with (
+            gr.Column(elem_classes="rail controls", min_width=0),
+            gr.Column(elem_classes="rail-scroll", min_width=0),
+        ):
+            keys = gr.Dropdown(
+                [], multiselect=True, label="Pictures of the gallery", elem_id="compare-pictures"
+            )
+            files = gr.File(
+                file_count="multiple",
+                type="filepath",
+                show_label=False,
+                height=52,
+                elem_id="compare-files",
+                elem_classes="drop",
+            )
+            with gr.Column(visible=folders, min_width=0):
+                first = gr.Textbox(
+                    label="Or two folders of this machine",
+                    placeholder="one",
+                    max_lines=1,
+                    elem_id="folder-one",
+                )
+                second = gr.Textbox(
+                    show_label=False, placeholder="the other", max_lines=1, elem_id="folder-two"
+                )
+            metrics = gr.Dropdown(
+                [
+                    (entry.title, entry.name)
+                    for entry in CARDS
+                    if entry.scope == "picture" and not entry.needs
+                ],
+                value=list(USUAL_METRICS),
+                multiselect=True,
+                label="Metrics",
+                elem_id="compare-metrics",
+            )
+            with gr.Row(elem_classes="pair"):
+                compare = gr.Button("Compare", variant="primary", elem_id="compare-go", min_width=90)
+                stop = gr.Button("Stop", elem_id="compare-stop", min_width=60)
+            csv = gr.DownloadButton("Table (CSV)", visible=False, size="sm", elem_id="compare-csv")
+        with gr.Column(elem_classes="stage", min_width=0):
+            table = CompareTable(elem_id="compare-table")
+            stage = InspectStage(
+                Board(message="Choose two rows to see where they differ most"), elem_id="compare-stage"
+            )
+        with gr.Column(elem_classes="rail side", min_width=0):
+            settings = SettingsTable(elem_id="settings-difference")
+    return CompareTab(tab, keys, files, first, second, metrics, compare, stop, csv, table, stage, settings)
+
+
+def wire_compare_tab(tab: CompareTab, desk: CompareDesk, demo: gr.Blocks) -> None:
+    asked = [tab.keys, tab.files, tab.first, tab.second, tab.metrics]
+    gr.on([demo.load, tab.tab.select], desk.offer, None, tab.keys, **QUIET)
+    running = tab.compare.click(desk.compare, asked, [tab.table, tab.csv], **SPOKEN)
+    tab.stop.click(None, None, None, cancels=[running], **QUIET)
+    tab.table.open(desk.open, asked, [tab.stage, tab.settings], **PRESSED)

@@ -1,0 +1,1 @@
+"""The dataset part of Fine-tune: pictures, captions, fetching, the cache."""

@@ -1,0 +1,1 @@
+"""The Fine-tune tab: form, checks, runs, grid of a LoRA's steps."""

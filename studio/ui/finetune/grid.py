@@ -1,0 +1,187 @@
+"""The grid of checkpoints and strengths in the Fine-tune tab: widgets, handlers over plain values, wiring.
+
+Not here: the table (`studio.ui.finetune.grid_view`), requests and states (`studio.training.adapter_grid`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from studio.pictures.gallery import Gallery
+from studio.training.adapter_grid import (
+    CellState,
+    GridSettings,
+    drawable_steps,
+    grid_states,
+    parse_strengths,
+    plan_grid,
+    remembered_settings,
+    submit_grid,
+    usual_settings,
+)
+from studio.training.runs import Trainings
+from studio.ui.events import PRESSED, QUIET, SPOKEN
+from studio.ui.finetune.grid_view import GridContent, GridView, grid_content
+from studio.ui.gallery.handlers import now_ms
+from studio.ui.messages import shows_errors
+from studio.ui.parts.pulse.run_pulse import RunPulse
+from studio.ui.parts.viewer.viewer import DeepViewer, Scene, picture_scene
+
+TO_VIEWER = """() => {
+  const place = document.querySelector("#ft-grid-loupe");
+  const look = (tries) => {
+    const viewer = place.querySelector(".viewer");
+    if (viewer.dataset.kind !== "picture") return tries && setTimeout(look, 60, tries - 1);
+    place.scrollIntoView({ block: "nearest" });
+    viewer.focus({ preventScroll: true });
+  };
+  look(30);
+}"""
+"""The opened picture is seen, and the arrow keys turn over to its neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridRoom:
+    """The widgets."""
+
+    room: gr.Accordion
+    prompt: gr.Textbox
+    steps: gr.Dropdown
+    strengths: gr.Textbox
+    seed: gr.Number
+    draw: gr.Button
+    view: GridView
+    viewer: DeepViewer
+    opened: gr.State
+    """Id of the picture in the viewer."""
+
+    seen: gr.State
+
+    def page(self) -> list[Any]:
+        """In the order of GridDesk.news()."""
+        return [self.room, self.prompt, self.steps, self.strengths, self.seed, self.view, self.seen]
+
+
+@dataclass(frozen=True, slots=True)
+class GridDesk:
+    """The grids of a home's runs."""
+
+    trainings: Trainings
+    gallery: Gallery
+
+    def news(self, chosen: str | None, seen: dict[str, str]) -> tuple[Any, ...]:
+        """(room, prompt, steps, strengths, seed, table, seen), each skipped where the page shows it already.
+
+        The fields are filled when another run is chosen; the room is hidden for a run that has no LoRA to draw.
+        """
+        skip = gr.skip()
+        try:
+            settings, steps, content = self._of(chosen)
+        except ValueError:  # the run is gone, or trains every weight, or has no checkpoint yet
+            if seen.get("run") == "":
+                return (*(skip,) * 6, seen)
+            return (gr.update(visible=False), *(skip,) * 4, GridContent(), {"run": ""})
+        now = {"run": str(chosen), "steps": repr(steps), "table": content.model_dump_json()}
+        table = content if now["table"] != seen.get("table") else skip
+        if now["run"] != seen.get("run"):
+            fields: tuple[Any, ...] = (
+                settings.prompt,
+                gr.update(choices=list(steps), value=list(settings.steps)),
+                ", ".join(f"{strength:g}" for strength in settings.strengths),
+                settings.seed,
+            )
+            return (gr.update(visible=True), *fields, table, now)
+        choices = gr.update(choices=list(steps)) if now["steps"] != seen.get("steps") else skip
+        return (skip, skip, choices, skip, skip, table, now)
+
+    @shows_errors
+    def draw(
+        self, chosen: str | None, prompt: str, steps: list[int] | None, strengths: str, seed: float | None
+    ) -> GridContent:
+        """Queue what is not drawn yet."""
+        if chosen is None:
+            raise ValueError("no run is chosen; choose one of the list")
+        if seed is None or seed != int(seed):
+            raise ValueError("the seed must be a whole number; 7 is usual")
+        run = self.trainings.run(chosen)
+        settings = replace(
+            usual_settings(run),
+            prompt=prompt,
+            steps=tuple(sorted(int(step) for step in ([] if steps is None else steps))),
+            strengths=parse_strengths(strengths),
+            seed=int(seed),
+        )
+        grid = plan_grid(run, settings, home=self.trainings.workspace.root)
+        submit_grid(run, grid, jobs=self.trainings.jobs, gallery=self.gallery)
+        return grid_content(chosen, grid_states(grid, jobs=self.trainings.jobs, gallery=self.gallery))
+
+    @shows_errors
+    def open(self, event: gr.EventData) -> tuple[Scene, str]:
+        return self._loupe(str(event.id))
+
+    @shows_errors
+    def turn(self, chosen: str | None, opened: str, event: gr.EventData) -> tuple[Scene, str]:
+        """The next picture of the table: delta 1 to the right and then down, -1 back."""
+        ids = list(dict.fromkeys(s.picture.id for s in self._states(chosen) if s.picture is not None))
+        place = ids.index(opened) + int(event.delta) if opened in ids else 0
+        return self._loupe(ids[min(len(ids) - 1, max(0, place))])
+
+    def leave(self) -> tuple[Scene, str]:
+        """Back to the table."""
+        return Scene(demand=now_ms()), ""
+
+    def _loupe(self, picture_id: str) -> tuple[Scene, str]:
+        picture = self.gallery.get(picture_id)
+        return picture_scene(picture, scene_id=f"grid-{picture.id}", demand=now_ms()), picture.id
+
+    def _of(self, chosen: str | None) -> tuple[GridSettings, tuple[int, ...], GridContent]:
+        """(what the fields say, the checkpoints there are, the table) of a run with a LoRA to draw."""
+        if chosen is None:
+            raise ValueError("no run is chosen")
+        run = self.trainings.run(chosen)
+        if run.config().method.kind != "lora":
+            raise ValueError(f"{chosen} trains every weight")
+        usual, held = usual_settings(run), remembered_settings(run)
+        settings = usual if held is None else held
+        return settings, drawable_steps(run), grid_content(chosen, self._states(chosen))
+
+    def _states(self, chosen: str | None) -> tuple[CellState, ...]:
+        """Of the grid that was asked for last; none where none was."""
+        if chosen is None:
+            return ()
+        run = self.trainings.run(chosen)
+        held = remembered_settings(run)
+        if held is None:
+            return ()
+        grid = plan_grid(run, held, home=self.trainings.workspace.root)
+        return grid_states(grid, jobs=self.trainings.jobs, gallery=self.gallery)
+
+
+def build_grid_room() -> GridRoom:
+    """Hidden until a run with checkpoints is chosen."""
+    with gr.Accordion("Checkpoints × strengths", open=False, visible=False, elem_id="ft-grid") as room:
+        prompt = gr.Textbox(label="Prompt", lines=2, max_lines=6, elem_id="ft-grid-prompt")
+        with gr.Row(elem_classes="adapter-grid-asked"):
+            steps = gr.Dropdown(
+                [], multiselect=True, label="Checkpoints (steps)", elem_id="ft-grid-steps", min_width=160
+            )
+            strengths = gr.Textbox(label="Strengths", max_lines=1, elem_id="ft-grid-strengths", min_width=100)
+            seed = gr.Number(7, label="Seed", precision=0, minimum=0, elem_id="ft-grid-seed", min_width=80)
+        draw = gr.Button("Draw the grid", size="sm", elem_id="ft-grid-draw")
+        view = GridView(elem_id="ft-grid-view", padding=False)
+        viewer = DeepViewer(closable=True, elem_id="ft-grid-loupe")
+    return GridRoom(room, prompt, steps, strengths, seed, draw, view, viewer, gr.State(""), gr.State({}))
+
+
+def wire_grid_room(room: GridRoom, desk: GridDesk, chosen: gr.BrowserState, pulse: RunPulse) -> None:
+    """`chosen` holds the run's name; `pulse` tells of its news, and of every job's."""
+    pulse.news(desk.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **SPOKEN)
+    asked = [chosen, room.prompt, room.steps, room.strengths, room.seed]
+    room.draw.click(desk.draw, asked, room.view, **SPOKEN)
+    shown = room.view.open(desk.open, None, [room.viewer, room.opened], **PRESSED)
+    shown.then(None, None, None, js=TO_VIEWER, **QUIET)
+    room.viewer.turn(desk.turn, [chosen, room.opened], [room.viewer, room.opened], **PRESSED)
+    room.viewer.leave(desk.leave, None, [room.viewer, room.opened], **QUIET)

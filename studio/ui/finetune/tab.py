@@ -1,0 +1,232 @@
+"""The Fine-tune tab: the form on the left, the runs and the chosen one beside it.
+
+Handlers: finetune_desk (form), finetune_runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.datasets.cache import CacheHandlers
+from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.datasets.room import DatasetPictures, DatasetRoom, build_dataset_pictures, wire_dataset_room
+from studio.ui.events import NO_SECRET, PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.finetune.checks import ChecksList
+from studio.ui.finetune.form import FinetuneForm, build_form
+from studio.ui.finetune.grid import GridRoom, build_grid_room
+from studio.ui.finetune.handlers import FinetuneDesk
+from studio.ui.finetune.run_list import RunList
+from studio.ui.finetune.run_samples import RunSamples
+from studio.ui.finetune.run_view import RunLog, RunView
+from studio.ui.finetune.runs import RunsDesk
+from studio.ui.parts.details.settings_table import SettingsTable
+from studio.ui.parts.pulse.run_pulse import RunPulse
+
+LOOK = '() => window.dispatchEvent(new CustomEvent("d4k-runs"))'
+"""Makes the runs' pulse look at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneTab:
+    """The widgets that other tabs may write to."""
+
+    tab: gr.Tab
+    form: FinetuneForm
+    checks: ChecksList
+    dry_run: gr.Button
+    start: gr.Button
+    pulse: RunPulse
+    runs: RunList
+    view: RunView
+    log: RunLog
+    samples: RunSamples
+    grid: GridRoom
+    plots: tuple[gr.Plot, gr.Plot, gr.Plot]
+    """Loss, bands, validation."""
+
+    others: gr.Dropdown
+    log_scale: gr.Checkbox
+    notes: gr.Textbox
+    compare: gr.Dropdown
+    settings: SettingsTable
+    views: gr.Tabs
+    """The chosen run, or the dataset's pictures."""
+
+    pictures: DatasetPictures
+    chosen: gr.BrowserState
+    trial: gr.BrowserState
+    memory: gr.BrowserState
+    trashed: gr.State
+    seen: gr.State
+    charted: gr.State
+
+    def page(self) -> list[Any]:
+        """In the order of RunsDesk.news()."""
+        return [
+            *(self.runs, self.view, self.log, self.samples, *self.plots, self.others, self.compare),
+            *(self.pulse, self.seen),
+        ]
+
+    def filled(self) -> list[Any]:
+        """In the order of finetune_desk.filled()."""
+        form = self.form
+        return [form.toml, form.sight, form.chart, form.verdict, self.charted, *form.widgets()]
+
+
+def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
+    with gr.Tab("Fine-tune", id="finetune") as tab, gr.Row(elem_classes="room finetune", equal_height=True):
+        with gr.Column(elem_classes="rail controls", min_width=0):
+            with gr.Column(elem_classes="rail-scroll ft-form", min_width=0):
+                form = build_form(hosted=hosted)
+                checks = ChecksList(elem_id="ft-checks", padding=False)
+            with gr.Column(elem_classes="rail-foot", min_width=0), gr.Row(elem_classes="pair"):
+                dry_run = gr.Button("Dry run", elem_id="ft-dry-run", min_width=90)
+                start = gr.Button("Start", variant="primary", elem_id="ft-start", min_width=90)
+        with gr.Column(elem_classes="rail ft-runs", min_width=0):
+            pulse = RunPulse(desk.version)
+            runs = RunList(elem_id="ft-runs", padding=False)
+        with gr.Column(elem_classes="stage ft-run", min_width=0), gr.Tabs(elem_id="ft-views") as views:
+            with gr.Tab("Run", id="run"):
+                view = RunView(elem_id="ft-view", padding=False)
+                with gr.Row(elem_classes="ft-look"):
+                    others = gr.Dropdown(
+                        [],
+                        multiselect=True,
+                        label="Lay over",
+                        visible=False,
+                        elem_id="ft-others",
+                        max_choices=5,
+                    )
+                    log_scale = gr.Checkbox(
+                        label="Log scale", value=False, container=False, elem_id="ft-log-scale"
+                    )
+                loss = _plot("loss")
+                with gr.Row(elem_classes="ft-pair-of-plots"):
+                    bands, validation = _plot("bands"), _plot("validation")
+                samples = RunSamples(elem_id="ft-samples", padding=False)
+                grid = build_grid_room()
+                log = RunLog(elem_id="ft-log", padding=False)
+                with gr.Row(elem_classes="ft-pair-of-plots ft-words"):
+                    notes = gr.Textbox(
+                        label="Notes",
+                        lines=3,
+                        max_lines=12,
+                        placeholder="What was tried, and what came of it",
+                        elem_id="ft-notes",
+                    )
+                    with gr.Column(min_width=0):
+                        compare = gr.Dropdown(
+                            [], label="Compare settings with", visible=False, elem_id="ft-compare"
+                        )
+                        settings = SettingsTable(elem_id="ft-settings", padding=False)
+            with gr.Tab("Pictures", id="pictures"), gr.Column(elem_classes="dataset-main", min_width=0):
+                pictures = build_dataset_pictures()
+        chosen, trial, memory = (
+            gr.BrowserState(None, storage_key=f"d4k-finetune-{name}", secret=NO_SECRET, render=False)
+            for name in ("run", "trial", "form")
+        )
+        trashed, seen, charted = gr.State(""), gr.State({}), gr.State("")
+    return FinetuneTab(
+        tab, form, checks, dry_run, start, pulse, runs, view, log, samples, grid, (loss, bands, validation), others,
+        log_scale, notes, compare, settings, views, pictures, chosen, trial, memory, trashed, seen, charted,
+    )  # fmt: skip
+
+
+def _plot(name: str) -> gr.Plot:
+    return gr.Plot(show_label=False, visible=False, elem_id=f"ft-{name}", elem_classes="rail-plot")
+
+
+def wire_finetune_tab(
+    tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, datasets: DatasetDesk, demo: gr.Blocks
+) -> None:
+    # Outside of the tab: what is inside reads the browser's memory only when the tab is first shown.
+    for state in (tab.chosen, tab.trial, tab.memory):
+        state.render()
+    wire_dataset_room(DatasetRoom(tab.form.room, tab.pictures), datasets, demo)
+    opened = _wire_form(tab, desk, demo)
+    # The room is told of a dataset by a change, and a room that is not seen yet tells of none.
+    room, shown = tab.form.room, tab.pictures
+    judged = [room.source, room.model, room.resolution_px, room.square, shown.shelf, shown.search]
+    opened.then(datasets.offer, room.source, [room.known, room.folder], **SPOKEN).then(
+        datasets.judge, judged, [shown.grid, shown.page, room.plot], **SPOKEN
+    )
+    caches = CacheHandlers(datasets.datasets.workspace)
+    tab.tab.select(caches.look, [room.source, room.model], room.cache.told(), **QUIET)
+    _wire_runs(tab, desk, runs, demo)
+
+
+def show_pictures() -> Any:
+    return gr.Tabs(selected="pictures")
+
+
+def show_run() -> Any:
+    return gr.Tabs(selected="run")
+
+
+def _wire_form(tab: FinetuneTab, desk: FinetuneDesk, demo: gr.Blocks) -> Any:
+    """Returns the event after which the form is as this browser left it."""
+    form, widgets = tab.form, tab.form.widgets()
+    told = [form.toml, form.sight, form.chart, form.verdict, tab.charted]
+    # Of text that was pasted Gradio's fields tell nothing, `sight` does.
+    inputs = [widget.input for widget in widgets if not isinstance(widget, gr.Textbox)]
+    edited = {"fn": desk.edited, "inputs": [tab.charted, *widgets], "outputs": told}
+    gr.on(inputs, **edited, trigger_mode="always_last", **QUIET)
+    form.sight.written(**edited, trigger_mode="always_last", **QUIET)
+    room = form.room
+    room.source.change(
+        desk.sourced, [form.toml, tab.charted, *widgets], told, trigger_mode="always_last", **QUIET
+    )
+    form.fields["model.base"].change(
+        None, form.fields["model.base"], room.model, js="(base) => base", **QUIET
+    )
+    chosen = [room.known.input, room.folder.submit, room.drop.upload, room.scan.click]
+    gr.on(chosen, show_pictures, None, tab.views, **QUIET)
+    form.toml.input(
+        desk.typed, [form.toml, tab.charted], tab.filled()[1:], trigger_mode="always_last", **QUIET
+    )
+    form.recipe.input(desk.choose_recipe, [form.recipe, *widgets], tab.filled(), **SETTLED)
+    opened = demo.load(desk.open_page, tab.memory, tab.filled(), **QUIET)
+    form.toml.change(None, form.toml, tab.memory, js="(toml) => toml", **QUIET)
+
+    asked = [form.toml, tab.trial]
+    gr.on(
+        [form.toml.change, tab.tab.select],
+        desk.check,
+        asked,
+        tab.checks,
+        trigger_mode="always_last",
+        **SPOKEN,
+    )
+    tab.pictures.grid.news(desk.check, asked, tab.checks, trigger_mode="always_last", **SPOKEN)
+    tab.dry_run.click(desk.dry_run, [tab.trial, form.toml, *widgets], [tab.trial, tab.checks], **SPOKEN)
+    return opened
+
+
+def _wire_runs(tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, demo: gr.Blocks) -> None:
+    tab.pulse.news(
+        runs.news,
+        [tab.chosen, tab.others, tab.log_scale, tab.trashed, tab.seen],
+        tab.page(),
+        trigger_mode="always_last",
+        **SPOKEN,
+    ).then(desk.check, [tab.form.toml, tab.trial], tab.checks, **SPOKEN)
+    picked, acted = [tab.chosen, tab.notes, tab.settings], [tab.chosen, tab.trashed]
+    starting = [tab.trial, tab.form.toml, *tab.form.widgets()]
+    started = tab.start.click(desk.start, starting, [tab.trial, tab.chosen], **SPOKEN)
+    for done in (
+        tab.runs.pick(runs.pick, None, picked, **PRESSED),
+        tab.runs.restore(runs.restore, None, acted, **PRESSED),
+        tab.view.act(runs.act, tab.trashed, acted, **PRESSED),
+        started.success(runs.choose, tab.chosen, picked, **SPOKEN),
+        tab.notes.blur(runs.write_notes, [tab.chosen, tab.notes], None, **SETTLED),
+    ):
+        done.then(None, None, None, js=LOOK, **QUIET)
+    tab.runs.pick(show_run, None, tab.views, **QUIET)
+    started.success(show_run, None, tab.views, **QUIET)
+    gr.on([tab.log_scale.input, tab.others.input, tab.tab.select], None, None, None, js=LOOK, **QUIET)
+    tab.view.copy(desk.copy, None, tab.filled(), **PRESSED)
+    tab.compare.input(runs.compare, [tab.chosen, tab.compare], tab.settings, **SETTLED)
+    demo.load(runs.open_notes, tab.chosen, tab.notes, **QUIET)

@@ -1,0 +1,1 @@
+"""The Gallery tab: widgets in `tab`, what they do in `handlers`."""

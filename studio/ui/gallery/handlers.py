@@ -1,0 +1,106 @@
+"""What the Gallery tab does: handlers over plain values. No widgets, no wiring."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.pictures.gallery import Gallery
+from studio.ui.lookup import find_picture
+from studio.ui.messages import shows_errors
+from studio.ui.parts.details.details import DetailsContent, details_of_picture
+from studio.ui.parts.grid.picture_grid import PAGE, Shelf, grid_content
+from studio.ui.parts.viewer.viewer import Scene, picture_scene
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """The gallery as the tab works with it. A shelf is all pictures, the starred ones or the trash."""
+
+    gallery: Gallery
+
+    def show(self, shelf: Shelf, search: str, limit: int) -> tuple[Any, str]:
+        """(grid content, what it was made from)"""
+        content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit)
+        return content, self.version(shelf, search, limit)
+
+    def turn_to(self, shelf: Shelf, search: str) -> tuple[int, Any, str]:
+        """Another shelf or search starts at its first page."""
+        return (PAGE, *self.show(shelf, search, PAGE))
+
+    def version(self, shelf: Shelf, search: str, limit: int) -> str:
+        return f"{self.gallery.version()} {shelf} {limit} {search}"
+
+    def tick(self, shelf: Shelf, search: str, limit: int, seen: str) -> Any:
+        """One look; nothing is sent when nothing changed."""
+        try:
+            return (
+                gr.skip() if self.version(shelf, search, limit) == seen else self.show(shelf, search, limit)
+            )
+        except ValueError:  # a locked database: the Generate tab's line says so, the grid stays as it is
+            return gr.skip()
+
+    @shows_errors
+    def act(
+        self, shelf: Shelf, search: str, limit: int, opened: str, event: gr.EventData
+    ) -> tuple[int, Any, str, Any]:
+        """A button or key of the grid, for one picture or many."""
+        action, ids = event.action, [str(picture_id) for picture_id in event.ids]
+        undo: tuple[str, ...] = ()
+        if action in ("star", "unstar"):
+            for picture_id in ids:
+                self.gallery.star(picture_id, action == "star")
+        elif action == "trash":
+            self.gallery.trash(ids)
+            undo = tuple(ids)
+        elif action in ("restore", "undo"):
+            self.gallery.restore(ids)
+        elif action == "empty":
+            self.gallery.empty_trash()
+        elif action == "more":
+            limit += PAGE
+        else:
+            raise ValueError(f"unknown action {action!r}; reload the page")
+        content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit, undo=undo)
+        return limit, content, self.version(shelf, search, limit), self.details(opened)
+
+    def details(self, picture_id: str) -> DetailsContent:
+        """Of the picture, or nothing where there is none."""
+        picture = find_picture(self.gallery, picture_id) if picture_id else None
+        return DetailsContent() if picture is None else details_of_picture(picture)
+
+    def choose(self, event: gr.EventData) -> tuple[Any, str]:
+        picture_id = str(event.id)
+        return self.details(picture_id), picture_id
+
+    @shows_errors
+    def open(self, event: gr.EventData) -> tuple[Any, Any, str]:
+        return self.loupe(str(event.id))
+
+    def loupe(self, picture_id: str) -> tuple[Any, Any, str]:
+        """The picture in the viewer, in place of the grid."""
+        picture = self.gallery.get(picture_id)
+        scene = picture_scene(picture, scene_id=f"picture-{picture.id}", demand=now_ms())
+        return scene, details_of_picture(picture), picture.id
+
+    @shows_errors
+    def turn(self, shelf: Shelf, search: str, opened: str, event: gr.EventData) -> tuple[Any, Any, str]:
+        """The neighbour on the same shelf: delta 1 is older, -1 newer."""
+        pictures = self.gallery.pictures(
+            search=search, starred_only=shelf == "starred", trashed=shelf == "trash", limit=10_000
+        )
+        ids = [picture.id for picture in pictures]
+        place = ids.index(opened) + int(event.delta) if opened in ids else 0
+        return self.loupe(ids[min(len(ids) - 1, max(0, place))])
+
+    def leave(self) -> Scene:
+        """Back to the grid."""
+        return Scene(demand=now_ms())
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970: a wish made later is a greater number."""
+    return time.time_ns() // 1_000_000

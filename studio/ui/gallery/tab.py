@@ -1,0 +1,86 @@
+"""The Gallery tab: grid, viewer and details over the pictures on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.events import PRESSED, QUIET
+from studio.ui.gallery.handlers import Shelves
+from studio.ui.parts.details.details import PictureDetails
+from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
+from studio.ui.parts.pulse.pulse import Pulse
+from studio.ui.parts.viewer.viewer import DeepViewer
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryTab:
+    """The widgets that other tabs may write to."""
+
+    tab: gr.Tab
+    shelf: gr.Radio
+    search: gr.Textbox
+    grid: PictureGrid
+    viewer: DeepViewer
+    details: PictureDetails
+    limit: gr.State
+    opened: gr.State
+    seen: gr.State
+
+    def query(self) -> list[Any]:
+        """What decides which pictures the grid shows."""
+        return [self.shelf, self.search, self.limit]
+
+
+def build_gallery_tab() -> GalleryTab:
+    with gr.Tab("Gallery", id="gallery") as tab:
+        with gr.Row(elem_classes="room pictures"):
+            with gr.Column(elem_classes="stage", min_width=0):
+                with gr.Row(elem_classes="shelf-bar"):
+                    search = gr.Textbox(
+                        value="",
+                        placeholder="Search in prompts",
+                        show_label=False,
+                        container=False,
+                        max_lines=1,
+                        elem_id="search",
+                        min_width=120,
+                    )
+                    shelf = gr.Radio(
+                        [("All", "all"), ("Starred", "starred"), ("Trash", "trash")],
+                        value="all",
+                        show_label=False,
+                        container=False,
+                        elem_classes="segments",
+                        elem_id="shelf",
+                        min_width=200,
+                    )
+                grid = PictureGrid(elem_id="grid")
+                viewer = DeepViewer(closable=True, elem_id="loupe")
+            with gr.Column(elem_classes="rail side", min_width=0):
+                details = PictureDetails(elem_id="gallery-details")
+        limit, opened, seen = gr.State(PAGE), gr.State(""), gr.State("")
+    return GalleryTab(tab, shelf, search, grid, viewer, details, limit, opened, seen)
+
+
+def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.Blocks) -> None:
+    shown = [tab.grid, tab.seen]
+    gr.on(
+        [tab.shelf.change, tab.search.change],
+        shelves.turn_to,
+        [tab.shelf, tab.search],
+        [tab.limit, *shown],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    gr.on([demo.load, tab.tab.select], shelves.show, tab.query(), shown, **QUIET)
+    pulse.beat(shelves.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **QUIET)
+    tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **PRESSED)
+    tab.grid.choose(shelves.choose, None, [tab.details, tab.opened], **QUIET)
+    tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **QUIET)
+    tab.viewer.turn(
+        shelves.turn, [tab.shelf, tab.search, tab.opened], [tab.viewer, tab.details, tab.opened], **QUIET
+    )
+    tab.viewer.leave(shelves.leave, None, tab.viewer, **QUIET)

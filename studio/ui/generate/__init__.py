@@ -1,0 +1,1 @@
+"""The Generate tab: widgets in `tab`, what they do in `handlers`."""

@@ -1,0 +1,228 @@
+"""The left rail of Generate: every setting of a render, in one fixed order. No handlers here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import GradioModel
+
+from studio.memory_rungs import RUNG_TITLES
+from studio.models.catalogue import CATALOGUE
+from studio.render_request import MAX_COARSE_FIRST, MAX_STEPS, SPEED_CHOICES
+from studio.ui.components import Drawn
+from studio.ui.generate.lora_stack import LoraServer, LoraStack
+from studio.ui.generate.notes import model_choices
+from studio.ui.generate.sizes import PRESETS, preset_of, size_sentence
+
+EXAMPLES = (
+    ("Mountains", "mountains at dusk, cloudy sky"),
+    ("Dunes", "desert dunes at dawn under a clear sky"),
+    ("Forest", "a forest at noon in thick fog"),
+    ("Sea", "the sea at night, clear sky, moon on the right"),
+    ("Snow", "snowy mountains at dawn, sun on the left"),
+)
+"""(chip, prompt)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The widgets of one render's settings; their order is the order of every handler's arguments."""
+
+    prompt: gr.Textbox
+    as_list: gr.Checkbox
+    negative_prompt: gr.Textbox
+    model: gr.Dropdown
+    preset: gr.Radio
+    width_px: gr.Number
+    height_px: gr.Number
+    num_inference_steps: gr.Slider
+    guidance_scale: gr.Slider
+    coarse_first: gr.Slider
+    seed: gr.Number
+    seed_mode: gr.Radio
+    count: gr.Slider
+    adapters: LoraStack
+    rope: gr.Dropdown
+    speed: gr.Dropdown
+    memory: gr.Dropdown
+
+    def widgets(self) -> list[Any]:
+        return [getattr(self, name) for name in CONTROL_NAMES]
+
+
+CONTROL_NAMES = tuple(field.name for field in fields(Controls))
+
+FIELD_IDS = {
+    **{name: name.replace("_", "-") for name in CONTROL_NAMES},
+    "negative_prompt": "negative",
+    "preset": "size",
+    "width_px": "width",
+    "height_px": "height",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "adapters": "loras",
+}
+"""The id of each field's element in the page."""
+
+
+class PromptChips(Drawn):
+    """Example prompts. Event: pick (text)."""
+
+    class Examples(GradioModel):
+        prompts: tuple[tuple[str, str], ...] = EXAMPLES
+
+    data_model = Examples
+    scripts = ("prompt_chips.js",)
+    markup = '<div class="prompt-chips" role="group" aria-label="Example prompts"></div>'
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """The rail's widgets beside the settings themselves."""
+
+    controls: Controls
+    examples: PromptChips
+    size_note: gr.Markdown
+    model_note: gr.Markdown
+    fit_note: gr.Markdown
+    drop: gr.File
+    generate: gr.Button
+
+    def form(self) -> list[Any]:
+        """What form_updates() fills: the settings and the two notes."""
+        return [*self.controls.widgets(), self.size_note, self.model_note]
+
+
+def build_controls() -> Rail:
+    """Prompt and Generate stay in sight; the settings between them scroll."""
+    default = CATALOGUE[0]
+    width_px, height_px = default.default_size_px
+    preset = preset_of(width_px, height_px)
+    with gr.Column(elem_classes="rail-scroll", min_width=0):
+        prompt = gr.Textbox(
+            value="",
+            label="Prompt",
+            lines=3,
+            max_lines=12,
+            placeholder="mountains at dusk, cloudy sky",
+            elem_id="prompt",
+        )
+        examples = PromptChips()
+        with gr.Column(elem_classes="settings", min_width=0):
+            as_list = gr.Checkbox(
+                label="One prompt per line", value=False, container=False, elem_id="as-list"
+            )
+            negative_prompt = gr.Textbox(
+                value="", label="Negative prompt", lines=1, max_lines=4, elem_id="negative"
+            )
+            model = gr.Dropdown(
+                model_choices(),
+                value=default.id,
+                label="Model",
+                allow_custom_value=True,
+                elem_id="model",
+            )
+            model_note = gr.Markdown(elem_classes="note", elem_id="model-note")
+            sizes = gr.Radio(
+                list(PRESETS), value=preset, label="Size", elem_classes="segments thirds", elem_id="size"
+            )
+            with gr.Row(elem_classes="pair custom-size"):  # shown by controls.css, where the size is custom
+                width = gr.Number(
+                    width_px, label="Width (px)", precision=0, step=32, min_width=80, elem_id="width"
+                )
+                height = gr.Number(
+                    height_px, label="Height (px)", precision=0, step=32, min_width=80, elem_id="height"
+                )
+            size_note = gr.Markdown(
+                size_sentence(width_px, height_px), elem_classes="note", elem_id="size-note"
+            )
+            with gr.Row(elem_classes="pair"):
+                steps = gr.Slider(
+                    1,
+                    MAX_STEPS,
+                    value=default.default_steps,
+                    step=1,
+                    label="Steps",
+                    min_width=100,
+                    buttons=[],
+                    elem_id="steps",
+                )
+                guidance = gr.Slider(
+                    0,
+                    15,
+                    value=default.default_guidance_scale,
+                    step=0.1,
+                    label="Guidance",
+                    min_width=100,
+                    buttons=[],
+                    elem_id="guidance",
+                )
+            coarse_first = gr.Slider(
+                0,
+                MAX_COARSE_FIRST,
+                value=default.default_coarse_first,
+                step=0.05,
+                label="Coarse first",
+                info="Compose small, then draw anew at full size from this noise level; 0 is off",
+                buttons=[],
+                elem_id="coarse-first",
+            )
+            seed_mode = gr.Radio(
+                [("Random", "random"), ("Fixed", "fixed"), ("Walk", "walk")],
+                value="random",
+                label="Seed",
+                elem_classes="segments thirds",
+                elem_id="seed-mode",
+            )
+            with gr.Row(elem_classes="pair"):
+                seed = gr.Number(0, label="Seed value", precision=0, min_width=100, elem_id="seed")
+                count = gr.Slider(
+                    1, 16, value=1, step=1, label="Pictures", min_width=100, buttons=[], elem_id="count"
+                )
+            adapters = LoraStack(server=LoraServer(), elem_id="loras", padding=False)
+            with gr.Accordion("Speed and positions", open=False, elem_id="speed-and-positions"):
+                rope = gr.Dropdown(
+                    [
+                        ("The model's own", "none"),
+                        ("Stretched (NTK)", "ntk"),
+                        ("Stretched by parts (YaRN)", "yarn"),
+                        ("Stretched while noise is high (dynamic)", "dynamic"),
+                    ],
+                    value="none",
+                    label="Positions beyond the trained size",
+                    info="For FLUX models above 1024² (F8) or 2048² (F16)",
+                    elem_id="rope",
+                )
+                speed = gr.Dropdown(
+                    list(SPEED_CHOICES),
+                    value=[],
+                    multiselect=True,
+                    allow_custom_value=True,
+                    label="Quicker",
+                    info="A cache changes the picture; `d4k speed` measures how much",
+                    elem_id="speed",
+                )
+            memory = gr.Dropdown(
+                [("Automatic", "auto"), *((title.capitalize(), rung) for rung, title in RUNG_TITLES.items())],
+                value="auto",
+                label="Memory",
+                elem_id="memory",
+            )
+            drop = gr.File(
+                label="Drop a picture here to restore its settings",
+                file_types=["image"],
+                type="filepath",
+                height=84,
+                elem_classes="drop",
+                elem_id="drop",
+            )
+    with gr.Column(elem_classes="rail-foot", min_width=0):
+        fit_note = gr.Markdown(elem_classes="note", elem_id="fit-note")
+        generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
+    controls = Controls(
+        prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
+        seed_mode, count, adapters, rope, speed, memory,
+    )  # fmt: skip
+    return Rail(controls, examples, size_note, model_note, fit_note, drop, generate)

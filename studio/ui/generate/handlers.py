@@ -1,0 +1,297 @@
+"""What the Generate tab does: handlers over plain values. No widgets, no wiring.
+
+Submitting only writes to the job table; everything shown is read back from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.home.settings import Settings
+from studio.memory.fit_note import fit_note
+from studio.memory.free import free_memory
+from studio.models.lookup import check_available, check_options, find_model
+from studio.pictures.gallery import Gallery
+from studio.queue.table import JobTable
+from studio.render_request import RenderRequest, SeedMode, expand_requests
+from studio.ui.generate.lora_stack import (
+    LoraContent,
+    LoraOption,
+    adapters_of,
+    at_strengths,
+    lora_options,
+    strengths_of,
+)
+from studio.ui.generate.notes import model_choices, model_note, plain_text, size_note, warning
+from studio.ui.generate.sizes import CUSTOM, preset_size, size_sentence
+from studio.ui.generate.watching import Watch, finished, stage_view
+from studio.ui.messages import shows_errors
+from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
+from studio.ui.parts.queue.queue_panel import queue_rows
+from studio.ui.visitors.submission_gate import SubmissionGate
+
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts of the studio that the Generate tab works with."""
+
+    jobs: JobTable
+    gallery: Gallery
+    settings: Settings
+    worker_words: Callable[[], str]
+    gate: SubmissionGate = field(default_factory=SubmissionGate)
+
+    @shows_errors
+    def submit(
+        self,
+        prompt: str,
+        as_list: bool,
+        negative_prompt: str,
+        model: str,
+        preset: str,
+        width_px: int,
+        height_px: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        coarse_first: float,
+        seed: int,
+        seed_mode: SeedMode,
+        count: int,
+        adapters: LoraContent,
+        rope: str,
+        speed: list[str] | None,
+        memory: str,
+        watch: Plain | None,
+    ) -> tuple[Any, ...]:
+        """Put the renders in the queue and watch them; the form's seed becomes the one to go on from."""
+        check_available(find_model(model))
+        width_px, height_px = chosen_size(preset, width_px, height_px)
+        requests = expand_requests(
+            prompts=prompt,
+            as_list=as_list,
+            count=int(count),
+            seed=int(seed),
+            seed_mode=seed_mode,
+            negative_prompt=negative_prompt,
+            model=model,
+            width_px=width_px,
+            height_px=height_px,
+            num_inference_steps=int(num_inference_steps),
+            guidance_scale=float(guidance_scale),
+            coarse_first=float(coarse_first),
+            adapters=adapters_of(adapters),
+            rope=rope,
+            speed=",".join([] if speed is None else speed),
+            memory=memory,
+        )
+        check_options(find_model(model), rope=rope, speed=requests[0].speed)
+        requests = at_strengths(requests, strengths_of(adapters.strengths))
+        self.check_hosted_size(width_px, height_px)
+        self.gate.admit(requests, self.jobs)
+        submitted = [
+            self.jobs.submit("render", request.to_dict(), label=request.prompt) for request in requests
+        ]
+        self.gate.submitted(submitted)
+        next_seed = requests[-1].seed + 1 if seed_mode == "walk" else requests[-1].seed
+        return (next_seed % 2**32, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
+
+    def fit_note(
+        self,
+        model: str,
+        preset: str,
+        width_px: int | None,
+        height_px: int | None,
+        num_inference_steps: int,
+        guidance_scale: float,
+        coarse_first: float,
+        count: int,
+        adapters: LoraContent,
+        memory: str,
+    ) -> str:
+        """What Generate would take; empty where the size or the model has a trouble of its own, told elsewhere."""
+        try:
+            entry = find_model(model)
+            width_px, height_px = chosen_size(preset, width_px or 0, height_px or 0)
+            request = RenderRequest(
+                prompt="size",
+                width_px=width_px,
+                height_px=height_px,
+                num_inference_steps=int(num_inference_steps),
+                guidance_scale=float(guidance_scale),
+                coarse_first=float(coarse_first),
+                adapters=adapters_of(adapters),
+                seed=0,
+                memory=memory,
+            )
+            home = self.gallery.workspace.root
+            note = fit_note(entry, request, free_memory(Path.home()), home, num_pictures=int(count))
+        except ValueError:
+            return ""
+        return warning(note.text) if note.is_warning else plain_text(note.text)
+
+    def check_hosted_size(self, width_px: int, height_px: int) -> None:
+        megapixels = width_px * height_px / 1e6
+        if megapixels > self.settings.max_megapixels:
+            raise ValueError(
+                f"{width_px} x {height_px} is {megapixels:.1f} megapixels, but this studio renders "
+                f"at most {self.settings.max_megapixels:g}; choose a smaller size"
+            )
+
+    def show(self, watch: Watch) -> tuple[Any, ...]:
+        """A changed watch and what follows from it, in the order of GenerateTab.page()."""
+        return (watch.plain(), *self.look(watch))
+
+    def look(self, watch: Watch) -> tuple[Any, ...]:
+        """Everything that follows from what is watched, in the order of GenerateTab.page() less the watch."""
+        view = stage_view(watch, self.jobs, self.gallery)
+        return (
+            view.scene,
+            view.status,
+            queue_rows(self.jobs, self.gallery),
+            view.details,
+            worker_status(self.worker_words()),
+            self.version(watch),
+        )
+
+    def version(self, watch: Watch) -> str:
+        """Differs whenever the page would differ."""
+        return f"{self.changes()} {watch}"
+
+    def changes(self) -> str:
+        """Differs whenever any page might differ; cheap enough to be asked by every page all the time."""
+        return f"{self.jobs.version()} {self.gallery.version()} {self.worker_words()}"
+
+    def tick(self, watch: Plain | None, seen: str) -> Any:
+        """One look at the table; nothing is sent when nothing changed.
+
+        It never writes the watch: a tick that was overtaken by a click must not undo the click.
+        """
+        watched = Watch.from_plain(watch)
+        try:
+            return gr.skip() if self.version(watched) == seen else self.look(watched)
+        except (
+            ValueError
+        ) as error:  # a locked database: say so in place, a toast each time would bury the page
+            trouble = StageStatus(text=str(error), state="failed")
+            ill = WorkerStatus(text="cannot read the job table", mood="ill")
+            return gr.skip(), trouble, gr.skip(), gr.skip(), ill, seen
+
+    def open_page(
+        self, watch: Plain | None, model: str, preset: str, width_px: int | None, height_px: int | None
+    ) -> tuple[Any, ...]:
+        """A page was loaded or reloaded: it goes on watching what it watched, with notes for the form it restored.
+
+        The form itself is the browser's (form.js): an answer that comes late never takes back what was entered.
+        """
+        size = size_note(width_px, height_px) if preset == CUSTOM else size_sentence(*preset_size(preset))
+        return (*self.look(Watch.from_plain(watch)), size, model_note(model))
+
+    @shows_errors
+    def act_on_job(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
+        """A button of the queue panel or of the status line."""
+        watched = Watch.from_plain(watch)
+        action, job_id = event.action, int(event.id)
+        if action == "cancel":
+            self.jobs.cancel(job_id)
+        elif action == "cancel_all":
+            self.jobs.cancel_all()
+        elif action == "retry":
+            watched = watched.of_jobs([self.jobs.retry(job_id)])
+        elif action in ("up", "down", "front"):
+            self.jobs.move(job_id, action)
+        elif action == "clear_finished":
+            self.jobs.clear_finished()
+        elif action == "watch":
+            watched = watched.of_jobs([job_id])
+        elif action == "open":
+            result = self.jobs.get(job_id).result
+            if result is not None:
+                watched = watched.of_picture(result["picture"], self.num_done(watched))
+        else:
+            raise ValueError(f"unknown action {action!r}; reload the page")
+        return self.show(watched)
+
+    def open_picture(self, watch: Plain | None, picture_id: str) -> tuple[Any, ...]:
+        watched = Watch.from_plain(watch)
+        return self.show(watched.of_picture(picture_id, self.num_done(watched)))
+
+    def offer_adapters(self) -> tuple[LoraOption, ...]:
+        """The LoRAs that there are now."""
+        return lora_options(self.gallery.workspace)
+
+    def show_newest(self, watch: Plain | None) -> tuple[Any, ...]:
+        """The reader took up the offer of the "new picture" chip."""
+        return self.show(Watch.from_plain(watch).of_newest())
+
+    def num_done(self, watched: Watch) -> int:
+        mine = [job for job in self.jobs.jobs(limit=200) if job.id in watched.jobs]
+        return len(finished(mine, self.gallery))
+
+    @shows_errors
+    def turn(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
+        """Left and right on the fitted stage: the neighbours in the gallery."""
+        watched = Watch.from_plain(watch)
+        shown = stage_view(watched, self.jobs, self.gallery).details.id
+        neighbour = self.gallery_neighbour(shown, int(event.delta))
+        return self.show(
+            watched if neighbour is None else watched.of_picture(neighbour, self.num_done(watched))
+        )
+
+    def gallery_neighbour(self, picture_id: str, delta: int) -> str | None:
+        """The next older (delta 1) or newer (delta -1) picture's id; None past either end."""
+        ids = [picture.id for picture in self.gallery.pictures(limit=500)]
+        if picture_id not in ids:
+            return None
+        place = ids.index(picture_id) + delta
+        return ids[place] if 0 <= place < len(ids) else None
+
+
+def chosen_size(preset: str, width_px: int, height_px: int) -> tuple[int, int]:
+    """(width_px, height_px) of a preset, or what the two fields say."""
+    return (int(width_px), int(height_px)) if preset == CUSTOM else preset_size(preset)
+
+
+def pick_example(event: gr.EventData) -> str:
+    return str(event.text)
+
+
+def offer_models(offered: list[tuple[str, str]]) -> Any:
+    """The model list as it is now, a model may have been downloaded since; nothing where it is as `offered`."""
+    now = model_choices()
+    return gr.skip() if now == offered else gr.Dropdown(choices=now)
+
+
+def choose_model(chosen: Plain | None) -> tuple[Any, str]:
+    """(the model's own steps, guidance and way to compose, its note); `chosen` is what form.js says of the choice.
+
+    Nothing for a model that is the same as before: a field that is only walked through changes nothing.
+    """
+    if chosen is None:
+        return gr.skip(), gr.skip()
+    model = str(chosen["model"])
+    try:
+        entry = find_model(model)
+    except ValueError:
+        return None, model_note(model)
+    advice = {
+        "num_inference_steps": entry.default_steps,
+        "guidance_scale": entry.default_guidance_scale,
+        "coarse_first": entry.default_coarse_first,
+        "at": chosen["at"],
+    }
+    return advice, model_note(model)
+
+
+def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, Any, str]:
+    """A preset's size into the two fields, so that a custom size starts from it; a custom size stays as entered."""
+    if preset == CUSTOM:
+        return gr.skip(), gr.skip(), size_note(width_px, height_px)
+    width_px, height_px = preset_size(preset)
+    return width_px, height_px, size_note(width_px, height_px)

@@ -1,0 +1,123 @@
+"""The Generate tab: controls on the left, the stage, details and queue on the right. Handlers: desk.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.events import NO_SECRET, PRESSED, QUIET, SPOKEN
+from studio.ui.generate.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
+from studio.ui.generate.handlers import Desk, choose_model, choose_preset, offer_models, pick_example
+from studio.ui.generate.notes import model_choices, size_note
+from studio.ui.generate.restoring import Restorer
+from studio.ui.parts.details.details import PictureDetails
+from studio.ui.parts.header.header import Header, StatusLine
+from studio.ui.parts.pulse.pulse import Pulse
+from studio.ui.parts.queue.queue_panel import QueuePanel
+from studio.ui.parts.viewer.viewer import DeepViewer
+
+READY = "() => { document.body.dataset.ready = 'true'; }"
+"""The one mark of a page that is open: form restored, stage, queue and notes shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateTab:
+    """The widgets that other tabs may write to."""
+
+    tab: gr.Tab
+    rail: Rail
+    viewer: DeepViewer
+    status: StatusLine
+    queue: QueuePanel
+    details: PictureDetails
+    watch: gr.BrowserState
+    seen: gr.State
+    advice: gr.JSON
+
+    def page(self, header: Header) -> list[Any]:
+        """In the order of Desk.show(): the watch first."""
+        return [self.watch, self.viewer, self.status, self.queue, self.details, header, self.seen]
+
+
+def build_generate_tab() -> GenerateTab:
+    with gr.Tab("Generate", id="generate") as tab:
+        with gr.Row(elem_classes="room generate", equal_height=True):
+            with gr.Column(elem_classes="rail controls", min_width=0):
+                rail = build_controls()
+            with gr.Column(elem_classes="stage", min_width=0):
+                status = StatusLine(elem_id="status-line")
+                viewer = DeepViewer(elem_id="stage")
+            with gr.Column(elem_classes="rail side", min_width=0):
+                details = PictureDetails(elem_id="details")
+                queue = QueuePanel(elem_id="queue")
+        watch = gr.BrowserState(None, storage_key="d4k-watch", secret=NO_SECRET)
+        seen = gr.State("")
+        advice = gr.JSON(visible=False)
+    return GenerateTab(tab, rail, viewer, status, queue, details, watch, seen, advice)
+
+
+ADVISED = ("num_inference_steps", "guidance_scale", "coarse_first")
+"""What a model has defaults of."""
+
+
+def wire_generate_tab(
+    tab: GenerateTab, desk: Desk, restorer: Restorer, header: Header, pulse: Pulse, demo: gr.Blocks
+) -> None:
+    rail, controls, page = tab.rail, tab.rail.controls, tab.page(header)
+    widgets = controls.widgets()
+    rail.generate.click(desk.submit, [*widgets, tab.watch], [controls.seed, *page], **SPOKEN)
+    rail.examples.pick(pick_example, None, controls.prompt, **QUIET)
+    numbers = [getattr(controls, name) for name in ADVISED]
+    controls.model.input(
+        choose_model,
+        controls.model,
+        [tab.advice, rail.model_note],
+        js="(model) => d4kForm.chosen(model)",
+        **QUIET,
+    ).then(None, [tab.advice, *numbers], numbers, js=form_call("advised", ADVISED, "advice"), **QUIET)
+    size = [controls.preset, controls.width_px, controls.height_px]
+    controls.preset.input(choose_preset, size, [*size[1:], rail.size_note], **QUIET)
+    gr.on([controls.width_px.input, controls.height_px.input], size_note, size[1:], rail.size_note, **QUIET)
+    takes: list[Any] = [
+        *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
+    ]
+    gr.on(
+        [demo.load, *(widget.change for widget in takes)],
+        desk.fit_note,
+        takes,
+        rail.fit_note,
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **SPOKEN)
+
+    tab.queue.act(desk.act_on_job, tab.watch, page, **PRESSED)
+    tab.status.act(desk.act_on_job, tab.watch, page, **PRESSED)
+    tab.viewer.show_newest(desk.show_newest, tab.watch, page, **QUIET)
+    tab.viewer.turn(desk.turn, tab.watch, page, **QUIET)
+    pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
+
+    controls.adapters.asked.offers = desk.offer_adapters
+    offered = model_choices()
+
+    def offer() -> Any:
+        return offer_models(offered)
+
+    notes = [rail.size_note, rail.model_note]
+    demo.load(None, widgets, widgets, js=form_call("restore", CONTROL_NAMES), **QUIET).then(
+        desk.open_page, [tab.watch, controls.model, *size], [*page[1:], *notes], **QUIET
+    ).then(offer, None, controls.model, **QUIET).then(None, js=READY, **QUIET)
+    gr.on(
+        [widget.change for widget in widgets], None, widgets, js=form_call("remember", CONTROL_NAMES), **QUIET
+    )
+
+
+def form_call(function: str, names: Iterable[str], *before: str) -> str:
+    """A function of form.js over the values of these fields, told each one's name and id; `before` comes first."""
+    fields = json.dumps([[name, FIELD_IDS[name]] for name in names])
+    leading = "".join(f"{name}, " for name in before)
+    return f"({leading}...values) => d4kForm.{function}({fields}, {leading}values)"

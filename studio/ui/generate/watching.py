@@ -1,0 +1,126 @@
+"""What a page watches, and what it therefore shows. Pure reading of the job table and the gallery."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from studio.pictures.gallery import Gallery, Picture
+from studio.queue.table import Job, JobTable
+from studio.ui.lookup import find_picture
+from studio.ui.parts.details.details import DetailsContent, details_of_job, details_of_picture
+from studio.ui.parts.header.header import StageStatus, stage_status
+from studio.ui.parts.viewer.viewer import Scene, live_scene, picture_scene
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One browser's attention, kept in the browser: it outlives reloads and restarts of the server."""
+
+    jobs: tuple[int, ...] = ()
+    """The jobs that this browser submitted last."""
+
+    picture: str | None = None
+    """A picture that the reader opened; it stays until the reader asks for another one."""
+
+    num_done: int = 0
+    """How many of `jobs` had ended when `picture` was opened: more of them since means news."""
+
+    demand: int = 0
+    """Rises with each wish of the reader."""
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any] | None) -> Watch:
+        """From what the browser kept; a browser that keeps nothing watches nothing."""
+        if plain is None:
+            return cls()
+        return cls(
+            jobs=tuple(int(job) for job in plain["jobs"]),
+            picture=plain["picture"],
+            num_done=int(plain["num_done"]),
+            demand=int(plain["demand"]),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def of_jobs(self, jobs: list[int]) -> Watch:
+        """Turn to these jobs and let go of any opened picture."""
+        return Watch(jobs=tuple(jobs), demand=self.demand + 1)
+
+    def of_picture(self, picture: str, num_done: int) -> Watch:
+        """Hold on to one picture."""
+        return replace(self, picture=picture, num_done=num_done, demand=self.demand + 1)
+
+    def of_newest(self) -> Watch:
+        """Let go of the opened picture, back to the newest of the watched jobs."""
+        return replace(self, picture=None, demand=self.demand + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """Everything around the stage that depends on what is watched."""
+
+    scene: Scene
+    status: StageStatus
+    details: DetailsContent
+
+
+def stage_view(watch: Watch, jobs: JobTable, gallery: Gallery) -> StageView:
+    """The opened picture, else the newest result, else the live preview, else the newest picture of all."""
+    listed = jobs.jobs(limit=200)
+    mine = [job for job in listed if job.id in watch.jobs]
+    done = finished(mine, gallery)
+    running = next((job for job in listed if job.state == "running"), None)
+    status = stage_status(
+        status_job(mine, running),
+        num_waiting=sum(job.state == "queued" for job in listed),
+        watched=running is None or running.id in watch.jobs,
+    )
+    opened = None if watch.picture is None else find_picture(gallery, watch.picture)
+    if opened is not None:
+        news = len(done) > watch.num_done
+        scene = picture_scene(opened, scene_id=f"picture-{opened.id}", demand=watch.demand, arrival=news)
+        return StageView(scene, status, details_of_picture(opened))
+    if done:
+        job, picture = done[0]
+        scene = picture_scene(picture, scene_id=f"job-{job.id}", demand=watch.demand)
+        return StageView(scene, status, details_of_picture(picture))
+    active = active_job(mine)
+    if active is not None:
+        return StageView(live_scene(active, demand=watch.demand), status, details_of_job(active))
+    for newest in gallery.pictures(limit=1):
+        picture = gallery.get(newest.id)  # remakes a preview that was cleared away
+        scene = picture_scene(picture, scene_id=f"picture-{picture.id}", demand=watch.demand)
+        return StageView(scene, status, details_of_picture(picture))
+    return StageView(Scene(demand=watch.demand), status, DetailsContent())
+
+
+def finished(mine: list[Job], gallery: Gallery) -> list[tuple[Job, Picture]]:
+    """Watched jobs whose pictures exist, the one that ended last first."""
+    pairs = []
+    for job in mine:
+        if job.state == "done" and job.result is not None and "picture" in job.result:
+            picture = find_picture(gallery, job.result["picture"])
+            if picture is not None and picture.trashed_at is None:
+                pairs.append((job, picture))
+    return sorted(pairs, key=end_of_pair, reverse=True)
+
+
+def end_of_pair(pair: tuple[Job, Picture]) -> tuple[float, int]:
+    job = pair[0]
+    return (0.0 if job.finished_at is None else job.finished_at, job.id)
+
+
+def status_job(mine: list[Job], running: Job | None) -> Job | None:
+    """The job that the status line speaks of: what runs, else what this browser waits for or got."""
+    return active_job(mine) if running is None else running
+
+
+def active_job(mine: list[Job]) -> Job | None:
+    """What runs, else what waits first, else what ended last."""
+    for state in ("running", "queued"):
+        for job in mine:
+            if job.state == state:
+                return job
+    return mine[0] if mine else None

@@ -1,0 +1,1 @@
+"""The Inspect tab: widgets in `tab`, what they do in `handlers`."""

@@ -1,0 +1,165 @@
+"""The Inspect tab: pictures and settings, the stage, numbers and plots. Handlers: inspect_desk; form: inspect_form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.events import PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.inspect.form import InspectForm, build_form, visible_groups
+from studio.ui.inspect.handlers import HINT, InspectDesk
+from studio.ui.inspect.settings import LOOKS, MAX_PANES
+from studio.ui.inspect.stage import InspectStage
+from studio.ui.parts.details.metric_chips import ChipsContent, MetricChips
+
+STAGE_ID = "inspect-stage"
+APPLY_LOOK = f"""(...values) => {{
+  const look = Object.fromEntries({list(LOOKS)}.map((name, i) => [name, values[i]]));
+  window.dispatchEvent(new CustomEvent("d4k-look", {{ detail: {{ stage: "{STAGE_ID}", look }} }}));
+}}"""
+ASK = f"""(_, keys, part, ...values) => {{
+  const asked = JSON.stringify([keys, values]);
+  window.dispatchEvent(new CustomEvent("d4k-ask", {{ detail: {{ stage: "{STAGE_ID}", asked }} }}));
+  return [asked, keys, part, ...values];
+}}"""
+LAYER_KEYS = ("picture", "subbands", "glcm", "artefacts")
+HEAVY: dict[str, Any] = {**SPOKEN, "concurrency_id": "measuring", "concurrency_limit": 2}
+PART: dict[str, Any] = {**PRESSED, "concurrency_id": "part", "concurrency_limit": 1}
+"""One after the other, so that what is shown in the end is of the last press."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectTab:
+    """The widgets that other tabs may write to."""
+
+    tab: gr.Tab
+    keys: gr.Dropdown
+    drop: gr.File
+    form: InspectForm
+    stage: InspectStage
+    asked: gr.Textbox
+    """Never seen: what the page calls the state it asks for."""
+
+    part: gr.State
+    """The part that is measured, as `inspect_board.Part` writes it; empty for none."""
+
+    part_chips: MetricChips
+    part_group: gr.Column
+    distance: gr.Radio
+    angle: gr.Radio
+    part_plots: tuple[gr.Plot, gr.Plot, gr.Plot]
+    """Matrix, histogram, spectrum."""
+
+    rail: gr.Column
+    chips: MetricChips
+    verdict: MetricChips
+    plots: tuple[gr.Plot, gr.Plot]
+    """Spectrum, energies."""
+
+    numbers: gr.DownloadButton
+
+    def part_outputs(self) -> list[Any]:
+        return [self.part_group, self.part_chips, *self.part_plots]
+
+
+def build_inspect_tab() -> InspectTab:
+    with gr.Tab("Inspect", id="inspect") as tab, gr.Row(elem_classes="room inspect", equal_height=True):
+        with (
+            gr.Column(elem_classes="rail controls", min_width=0),
+            gr.Column(elem_classes="rail-scroll", min_width=0),
+        ):
+            keys = gr.Dropdown(
+                [],
+                multiselect=True,
+                max_choices=MAX_PANES,
+                label="Pictures, up to four",
+                elem_id="inspect-pictures",
+            )
+            drop = gr.File(
+                file_count="multiple",
+                type="filepath",
+                show_label=False,
+                height=52,
+                elem_id="inspect-drop",
+                elem_classes="drop",
+            )
+            form = build_form()
+        with gr.Column(elem_classes="stage", min_width=0):
+            stage = InspectStage(elem_id=STAGE_ID, layers_in="inspect-layer", layer_keys=LAYER_KEYS)
+        with gr.Column(elem_classes="rail side", min_width=0):
+            part_chips = MetricChips(ChipsContent(note=""), elem_id="part-chips")
+            with gr.Column(visible=False, min_width=0, elem_id="part") as part_group:
+                with gr.Row(elem_classes="pair"):
+                    distance = form.settings["part_distance"].render()
+                    angle = form.settings["part_angle"].render()
+                part_plots = (_plot("matrix"), _plot("histogram"), _plot("part-spectrum"))
+            with gr.Column(visible=False, min_width=0, elem_id="numbers-rail") as rail:
+                chips = MetricChips(elem_id="inspect-chips")
+                verdict = MetricChips(elem_id="artefact-chips")
+                plots = (_plot("spectrum"), _plot("energies"))
+                numbers = gr.DownloadButton("All numbers (JSON)", visible=False, size="sm", elem_id="numbers")
+        part, asked = gr.State(""), gr.Textbox(visible=False)
+    return InspectTab(
+        tab, keys, drop, form, stage, asked, part, part_chips, part_group, distance, angle, part_plots,
+        rail, chips, verdict, plots, numbers,
+    )  # fmt: skip
+
+
+def _plot(elem_id: str) -> gr.Plot:
+    return gr.Plot(show_label=False, elem_id=elem_id, elem_classes="rail-plot")
+
+
+def hint(keys: list[str], part: str) -> Any:
+    """What a click does, while nothing is measured yet."""
+    return gr.skip() if part else ChipsContent(note=HINT if keys else "")
+
+
+def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: gr.Tabs) -> None:
+    settings, values = tab.form.settings, tab.form.values()
+    asked = [tab.keys, tab.part, *values]
+    matrix, numbers = tab.part_plots[0], [tab.rail, tab.chips, tab.verdict, *tab.plots]
+
+    tab.tab.select(desk.warm, None, None, **QUIET)
+    gr.on([demo.load, tab.tab.select], desk.offer, tab.keys, tab.keys, **SPOKEN)
+    tab.drop.upload(desk.drop, [tab.drop, tab.keys], [tab.drop, tab.keys], **SPOKEN)
+
+    chosen = tab.keys.change(desk.choose, asked, [tab.part, tab.stage], trigger_mode="always_last", **SPOKEN)
+    chosen.then(hint, [tab.keys, tab.part], tab.part_chips, **QUIET)
+    measured = chosen.then(desk.measure, tab.keys, numbers, **HEAVY)
+    measured.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
+
+    deciding = [settings["layer"], settings["mode"], tab.keys]
+    gr.on(
+        [widget.change for widget in deciding],
+        visible_groups,
+        deciding,
+        list(tab.form.groups.values()),
+        **QUIET,
+    )
+    gr.on(
+        [widget.input for name, widget in settings.items() if name not in LOOKS],
+        desk.redraw,
+        [tab.asked, *asked],
+        tab.stage,
+        trigger_mode="always_last",
+        js=ASK,
+        **SPOKEN,
+    )
+    looks = [settings[name] for name in LOOKS]
+    gr.on([widget.input for widget in looks], None, looks, None, js=APPLY_LOOK, **QUIET)
+
+    where = [tab.keys, tab.distance, tab.angle]
+    for event, handler in ((tab.stage.pick, desk.pick), (tab.stage.region, desk.region)):
+        shown = event(handler, [*where, *values], [tab.part, tab.stage, *tab.part_outputs()], **PART)
+        shown.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
+    tab.stage.whole(
+        desk.whole, [tab.keys, *values], [tab.part, tab.stage, tab.part_group, tab.part_chips], **SPOKEN
+    )
+    gr.on([tab.distance.input, tab.angle.input], desk.turn_matrix, [tab.part, *where], matrix, **SETTLED)
+
+    tab.stage.mode(desk.follow_mode, None, settings["mode"], **QUIET)
+    tab.stage.swap(desk.swap, tab.keys, tab.keys, **QUIET)
+    restored = demo.load(desk.restore, None, [tabs, tab.keys, *values, tab.part, tab.stage], **SPOKEN)
+    restored.then(desk.show_part, [tab.part, *where], tab.part_outputs(), **HEAVY)

@@ -1,0 +1,1 @@
+"""The Models tab: its panel, what it does in `handlers`."""

@@ -1,0 +1,108 @@
+"""The whole page: header, tabs, and the wiring across them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+
+from metrics.pictures import MAX_MEGAPIXELS
+from studio.comparison.score_cache import ScoreCache
+from studio.datasets.open import Datasets
+from studio.home.settings import Settings
+from studio.inspection.layers import Layers
+from studio.inspection.numbers import Numbers
+from studio.inspection.opened import Opened
+from studio.models.downloads import Downloads
+from studio.models.hub import Hub
+from studio.pictures.gallery import Gallery
+from studio.queue.table import JobTable
+from studio.training.runs import Trainings
+from studio.ui.compare.handlers import CompareDesk
+from studio.ui.compare.tab import build_compare_tab, wire_compare_tab
+from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.events import PRESSED
+from studio.ui.finetune.grid import GridDesk, wire_grid_room
+from studio.ui.finetune.handlers import FinetuneDesk
+from studio.ui.finetune.runs import RunsDesk
+from studio.ui.finetune.tab import build_finetune_tab, wire_finetune_tab
+from studio.ui.gallery.handlers import Shelves
+from studio.ui.gallery.tab import build_gallery_tab, wire_gallery_tab
+from studio.ui.generate.handlers import Desk
+from studio.ui.generate.restoring import Restorer
+from studio.ui.generate.tab import build_generate_tab, wire_generate_tab
+from studio.ui.inspect.board import Boards
+from studio.ui.inspect.handlers import InspectDesk
+from studio.ui.inspect.tab import build_inspect_tab, wire_inspect_tab
+from studio.ui.models.handlers import ModelsDesk, wire_models_panel
+from studio.ui.models.panel import ModelsPanel
+from studio.ui.parts.header.header import Header
+from studio.ui.parts.pulse.pulse import Pulse
+from studio.ui.tools import build_tools
+from studio.ui.visitors.owner import kept_for, shown_to
+from studio.ui.visitors.submission_gate import SubmissionGate
+
+
+def build_page(
+    jobs: JobTable,
+    gallery: Gallery,
+    settings: Settings,
+    worker_words: Callable[[], str],
+    *,
+    looking: Path,
+    gate: SubmissionGate | None = None,
+) -> gr.Blocks:
+    """Build every tab first, then wire them, so that tabs can write to one another.
+
+    `looking` is the cache of what Inspect and the endpoints make of pictures. `gate` limits what is put into the
+    queue; None lets everything through.
+    """
+    gate = SubmissionGate() if gate is None else gate
+    with gr.Blocks(title="Diffusion-4K Studio", fill_width=True, analytics_enabled=False) as demo:
+        header = Header(elem_id="header")
+        panel = ModelsPanel(elem_id="models", padding=False)
+        if gate.desk is not None:
+            gr.Markdown(gate.desk.limits.sentence(), elem_id="limits", elem_classes="note")
+        if settings.trainer is not None:
+            gr.LoginButton("Sign in as the owner, to train", elem_id="sign-in", size="sm")
+        # On a public host strangers neither see nor start a training.
+        trains = not settings.hosted or settings.trainer is not None
+        with gr.Tabs(selected="generate", elem_id="rooms", overflow_behavior="wrap") as tabs:
+            generate = build_generate_tab()
+            pictures = build_gallery_tab()
+            inspect = build_inspect_tab()
+            compare = build_compare_tab(folders=not settings.hosted)
+            if trains:
+                trainings = Trainings(gallery.workspace, jobs, settings.hosted)
+                runs = RunsDesk(trainings)
+                with kept_for(settings.trainer, demo):
+                    finetune = build_finetune_tab(runs, hosted=settings.hosted)
+        desk = Desk(jobs, gallery, settings, worker_words, gate)
+        models = ModelsDesk(gallery.workspace, Downloads(Hub.from_environment(os.environ)), settings.hosted)
+        pulse = Pulse(models.told_with(desk.changes))
+        wire_models_panel(panel, models, pulse)
+        build_tools(looking / "maps")
+
+        restorer = Restorer(gallery, settings)
+        wire_generate_tab(generate, desk, restorer, header, pulse, demo)
+        wire_gallery_tab(pictures, Shelves(gallery), pulse, demo)
+        opened = Opened(looking / "inspect", max_megapixels=min(MAX_MEGAPIXELS, settings.max_megapixels))
+        looker = InspectDesk(Boards(gallery, opened, Layers(opened), Numbers(opened)))
+        wire_inspect_tab(inspect, looker, demo, tabs)
+        scorer = CompareDesk(gallery, opened, ScoreCache(looking / "scores"), not settings.hosted)
+        wire_compare_tab(compare, scorer, demo)
+        if trains:
+            datasets = DatasetDesk(Datasets(gallery.workspace, hosted=settings.hosted), os.environ)
+            with kept_for(settings.trainer, demo):
+                wire_finetune_tab(finetune, FinetuneDesk(trainings), runs, datasets, demo)
+                stack = generate.rail.controls.adapters
+                finetune.view.use(runs.draw_with, None, [tabs, stack], **PRESSED)
+                wire_grid_room(finetune.grid, GridDesk(trainings, gallery), finetune.chosen, finetune.pulse)
+            if settings.trainer is not None:
+                shown_to(settings.trainer, finetune.tab, demo)
+        for details in (generate.details, pictures.details):
+            details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **PRESSED)
+            details.inspect(looker.inspect, None, [tabs, inspect.keys], **PRESSED)
+    return demo

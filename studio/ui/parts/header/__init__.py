@@ -1,0 +1,1 @@
+"""The header: worker, queue, colours."""

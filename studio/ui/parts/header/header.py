@@ -1,0 +1,88 @@
+"""The bar at the top and the status line above the stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gradio.data_classes import GradioModel
+
+from studio.queue.table import Job
+from studio.ui.components import Drawn
+from studio.ui.icons import WORDMARK, icon
+from studio.ui.messages import state_sentence
+from studio.ui.parts.queue.queue_panel import fraction_done
+
+
+class WorkerStatus(GradioModel):
+    """What the worker does, in the supervisor's words."""
+
+    text: str = ""
+    mood: Literal["well", "busy", "ill"] = "well"
+
+
+class Header(Drawn):
+    data_model = WorkerStatus
+    scripts = ("header.js",)
+    markup = f"""
+<header class="bar">
+  <button class="bar-button bar-rail" type="button" title="Show or hide the controls"
+    aria-label="Show or hide the controls">{icon("panel")}</button>
+  <h1 class="bar-name">{WORDMARK}<span>Diffusion-4K <em>Studio</em></span></h1>
+  <div class="bar-space"></div>
+  <div class="bar-status" role="status"><i></i><span></span></div>
+  <button class="bar-button bar-models" type="button" title="Models: sizes, downloads, memory"
+    aria-label="Models">{icon("models")}</button>
+  <button class="bar-button bar-theme" type="button" title="Dark or light"
+    aria-label="Dark or light">{icon("half")}</button>
+</header>
+"""
+
+
+class StageStatus(GradioModel):
+    """One sentence about the watched job."""
+
+    text: str = ""
+    state: str = "idle"
+    fraction: float = 0.0
+    job: int = 0
+    watched: bool = True
+
+
+class StatusLine(Drawn):
+    """Event: act (action "cancel" or "watch", id)."""
+
+    data_model = StageStatus
+    scripts = ("status.js",)
+    markup = """
+<div class="status-line" data-state="idle" role="status"><span class="status-text"></span>
+  <button class="text-button status-show" type="button" hidden>Watch it</button>
+  <button class="text-button status-cancel" type="button" hidden>Cancel</button>
+  <div class="status-bar" hidden><i></i></div></div>
+"""
+
+
+def worker_status(words: str) -> WorkerStatus:
+    """The mood follows from the supervisor's words: a death is red, work is teal."""
+    ill = any(word in words for word in ("died", "lost", "failed", "cannot", "not running"))
+    busy = any(word in words for word in ("working", "rendering", "starting"))
+    return WorkerStatus(text=words, mood="ill" if ill else "busy" if busy else "well")
+
+
+def stage_status(job: Job | None, *, num_waiting: int, watched: bool) -> StageStatus:
+    """The running job if there is one, else the one that the reader watches."""
+    if job is None:
+        return StageStatus(text="Ready")
+    others = num_waiting - (job.state == "queued")
+    behind = f"  ·  {others} more waiting" if others else ""
+    state = (
+        "failed"
+        if job.state in ("failed", "interrupted") or (job.state == "queued" and job.error)
+        else job.state
+    )
+    return StageStatus(
+        text=state_sentence(job) + behind,
+        state=state,
+        fraction=fraction_done(job),
+        job=job.id,
+        watched=watched,
+    )

@@ -1,0 +1,1 @@
+"""How the page hears of changes without asking."""

@@ -1,0 +1,1 @@
+"""The queue beside the form."""

@@ -1,0 +1,93 @@
+"""The queue panel and the status line: rows of the job table as the page shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gradio.data_classes import FileData, GradioModel
+
+from studio.pictures.gallery import Gallery
+from studio.queue.table import Job, JobTable
+from studio.ui.components import Drawn
+from studio.ui.lookup import find_picture
+from studio.ui.messages import state_sentence
+
+NUM_FINISHED_SHOWN = 24
+
+
+class QueueRow(GradioModel):
+    """One job as a line of the panel."""
+
+    id: int
+    state: str
+    label: str
+    detail: str
+    message: str
+    fraction: float
+    thumbnail: FileData | None = None
+    stamp: str = ""
+    picture: str | None = None
+
+
+class QueueRows(GradioModel):
+    """The panel's whole content, in order."""
+
+    rows: tuple[QueueRow, ...] = ()
+
+
+class QueuePanel(Drawn):
+    """Lists jobs. Event: act (action, id)."""
+
+    data_model = QueueRows
+    scripts = ("queue_panel.js",)
+    markup = """
+<section class="queue" aria-label="Queue">
+  <header class="section-head"><h2>Queue</h2><small class="queue-count"></small>
+    <button class="text-button queue-cancel-all" type="button" hidden>Cancel all</button>
+    <button class="text-button queue-clear" type="button"
+      title="Take finished jobs off this list; pictures stay in the gallery"
+      hidden>Clear finished</button></header>
+  <p class="queue-none">Nothing queued. Renders go on when this page is closed.</p>
+  <ol class="queue-rows"></ol>
+</section>
+"""
+
+
+def queue_rows(jobs: JobTable, gallery: Gallery) -> QueueRows:
+    """Running and waiting jobs in full, then the newest finished ones."""
+    listed = jobs.jobs(limit=200)
+    active = [job for job in listed if job.state in ("running", "queued")]
+    ended = [job for job in listed if job.state not in ("running", "queued")][:NUM_FINISHED_SHOWN]
+    return QueueRows(rows=tuple(queue_row(job, gallery) for job in (*active, *ended)))
+
+
+def queue_row(job: Job, gallery: Gallery) -> QueueRow:
+    picture = None
+    if job.result is not None and "picture" in job.result:
+        picture = find_picture(gallery, job.result["picture"])
+    shown = picture.thumbnail_path if picture is not None else Path(job.preview or "")
+    exists = shown.is_file()
+    return QueueRow(
+        id=job.id,
+        state=job.state,
+        label=job.label,
+        detail=job_detail(job),
+        message=state_sentence(job),
+        fraction=fraction_done(job),
+        thumbnail=FileData(path=str(shown)) if exists else None,
+        stamp=str(shown.stat().st_mtime_ns) if exists else "",
+        picture=picture.id if picture is not None and picture.trashed_at is None else None,
+    )
+
+
+def job_detail(job: Job) -> str:
+    """Such as "4096 × 4096 · seed 7" for a render."""
+    request = job.request
+    if job.kind != "render":
+        return job.kind
+    return f"{request['width_px']} × {request['height_px']} · seed {request['seed']}"
+
+
+def fraction_done(job: Job) -> float:
+    """Steps done of this stage, 0 to 1."""
+    return min(1.0, job.progress.step / job.progress.num_steps) if job.progress.num_steps else 0.0

@@ -1,0 +1,1 @@
+"""The deep viewer: a canvas for pictures of any size."""

@@ -1,0 +1,1 @@
+"""What a visitor of a public host may ask for. Who they are is `studio.ui.visitors`."""

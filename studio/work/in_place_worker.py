@@ -1,0 +1,97 @@
+"""Renders in the server's own process, where a GPU is lent for one call at a time (ZeroGPU of a Space).
+
+Elsewhere the worker is a process of its own (`studio.work.supervisor`). Here models are opened in this process, which
+the host packs for the GPU, and each picture is one decorated call, whose duration is foreseen by size and steps.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Sequence
+from contextvars import Context, copy_context
+from typing import Any
+
+# Before torch, as the host demands: it takes the place of CUDA until a GPU is lent.
+spaces: Any = importlib.import_module("spaces")
+
+from studio.home.workspace import Workspace  # noqa: E402
+from studio.models.catalogue import CATALOGUE  # noqa: E402
+from studio.models.lookup import check_available, check_size, find_model  # noqa: E402
+from studio.pipeline.opening import PipelineKeeper, quiet_libraries  # noqa: E402
+from studio.queue.table import Job, JobTable, lost_words  # noqa: E402
+from studio.render_request import RenderRequest  # noqa: E402
+from studio.rendering.job import RenderJobs  # noqa: E402
+from studio.visitors.limits import gpu_seconds  # noqa: E402
+from studio.work.worker import POLL_S, Worker  # noqa: E402
+
+
+class InPlaceWorker:
+    """A thread of the web process that empties the job table. Fits where a `WorkerSupervisor` does."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._jobs = JobTable(workspace.database)
+        self._keeper = PipelineKeeper()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._asked_by: dict[int, Context] = {}
+        self._words = "the worker is not running"
+        # Decorated before the page is launched: the host looks for such functions at the start.
+        self._draw_on_gpu = spaces.GPU(self._draw, duration=self._seconds)
+
+    def submitted(self, job_ids: Sequence[int]) -> None:
+        """Remember who asked: the GPU's time is counted to the visitor of that request."""
+        self._asked_by.update((job_id, copy_context()) for job_id in job_ids)
+
+    def start(self) -> None:
+        """Open the first model and take jobs. What an earlier server left unfinished begins again."""
+        assert self._thread is None, "started twice"
+        self._words = "starting"
+        quiet_libraries()
+        for job in self._jobs.interrupt_lost(
+            lambda job: False, explain=lambda job: lost_words(job, "the server was started anew")
+        ):
+            self._jobs.resume(job.id)
+        self._keeper.open(CATALOGUE[0])
+        self._thread = threading.Thread(target=self._work, name="in-place-worker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """After the picture at hand."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def describe(self) -> str:
+        """As `WorkerSupervisor.describe`."""
+        running = self._jobs.jobs(states=("running",), limit=1)
+        return f"working on job {running[0].id}" if running else self._words
+
+    def _work(self) -> None:
+        worker = Worker(self._workspace, self._jobs, {"render": self._do})
+        self._words = "ready"
+        while not self._stopping.is_set():
+            if not worker.run_next():
+                self._stopping.wait(POLL_S)
+
+    def _do(self, job: Job) -> bool:
+        request = RenderRequest.from_dict(job.request)
+        entry = find_model(request.model)
+        check_size(entry, request.width_px, request.height_px)
+        check_available(entry)
+        gpu_seconds(request, entry)
+        self._keeper.open(entry)
+        context = self._asked_by.pop(job.id, None)
+        drawn: bool = (copy_context() if context is None else context).run(self._draw_on_gpu, job.id)
+        return drawn
+
+    def _draw(self, job_id: int) -> bool:
+        """Runs in a fork that has the GPU: its own connections to the database, plain values in and out."""
+        jobs = JobTable(self._workspace.database)
+        return RenderJobs(self._workspace, jobs, keeper=self._keeper).do(jobs.get(job_id))
+
+    def _seconds(self, job_id: int) -> int:
+        request = RenderRequest.from_dict(self._jobs.get(job_id).request)
+        return gpu_seconds(request, find_model(request.model))

@@ -1,0 +1,67 @@
+"""Latents on disk: whole, found again by the same request alone, forgotten with their job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.pipeline.saved_latents import forget_latents, latents_path, read_latents, save_latents
+from studio.render_request import RenderRequest
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_bit_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
+    latents = torch.randn(1, 16, 4, 6).to(dtype)
+    save_latents(tmp_path / "1-a.safetensors", latents, 4)
+    saved = read_latents(tmp_path / "1-a.safetensors")
+    assert saved is not None
+    assert saved.step == 4
+    assert saved.latents.dtype == dtype
+    assert torch.equal(saved.latents, latents)
+    assert os.listdir(tmp_path) == ["1-a.safetensors"]
+
+
+def test_nothing_saved(tmp_path: Path) -> None:
+    assert read_latents(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x10" + b"\0" * 7 + b"{}"])
+def test_damage_means_from_the_start(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "1-a.safetensors"
+    path.write_bytes(content)
+    assert read_latents(path) is None
+    assert not path.exists()
+
+
+def test_anything_that_changes_pixels_changes_the_name(
+    tmp_path: Path, new_request: Callable[..., RenderRequest]
+) -> None:
+    def name(
+        job_id: int = 5, weights: str = "ab", dtype: torch.dtype = torch.float32, **changes: object
+    ) -> str:
+        path = latents_path(tmp_path, job_id, new_request(**changes), weights_hash=weights, dtype=dtype)
+        return path.name
+
+    names = [
+        name(),
+        name(job_id=6),
+        name(weights="cd"),
+        name(dtype=torch.bfloat16),
+        name(seed=8),
+        name(prompt="sea"),
+        name(num_inference_steps=10),
+    ]
+    assert len(set(names)) == len(names)
+    assert name() == names[0]
+    assert names[0].startswith("5-")
+
+
+def test_other_jobs_are_forgotten(tmp_path: Path) -> None:
+    for name in ("1-a.safetensors", "2-a.safetensors", "12-a.safetensors", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert forget_latents(tmp_path, keep_jobs={2}) == 2
+    assert sorted(os.listdir(tmp_path)) == ["2-a.safetensors", "notes.txt"]

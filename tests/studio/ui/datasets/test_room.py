@@ -1,0 +1,361 @@
+"""The dataset room without a browser: what each handler answers, what a page of the grid holds, and its wiring."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from finetune.data.dataset import open_dataset
+from studio.datasets.open import Datasets
+from studio.home.background import TaskState
+from studio.home.workspace import Workspace
+from studio.ui.datasets import page as dataset_page
+from studio.ui.datasets.grid import DatasetContent, not_wired
+from studio.ui.datasets.handlers import DatasetDesk, _task, judging_of
+from studio.ui.datasets.page import REASONS, page_content
+from studio.ui.datasets.plots import bar_width, size_plot
+from studio.ui.datasets.room import build_dataset_room, choose_known, wire_dataset_room
+from tests.finetune.captions.test_endpoint import Endpoint
+from tests.finetune.captions.test_endpoint import endpoint as endpoint
+from tests.studio.datasets.dataset_home import make
+
+
+@pytest.fixture
+def desk(workspace: Workspace) -> DatasetDesk:
+    return DatasetDesk(Datasets(workspace), {"OPENAI_API_KEY": "sk-secret"})
+
+
+@pytest.fixture
+def source(desk: DatasetDesk, workspace: Workspace) -> str:
+    """Scanned for 256 px: three pictures to train on, one without a caption, one too small."""
+    path = str(make(workspace.datasets / "hills"))
+    desk.judge(path, "micro-4k", 256, False, "all", "")
+    settle(desk, path)
+    return path
+
+
+def settle(desk: DatasetDesk, source: str) -> None:
+    watch = desk.datasets.open(source)
+    assert watch.scanning.wait(30).state == "done"
+    watch.views.wait(30)
+
+
+def shown(
+    desk: DatasetDesk, source: str, shelf: Any = "all", search: str = "", page: int = 0
+) -> DatasetContent:
+    content, _ = desk.show(source, shelf, search, page)
+    assert isinstance(content, DatasetContent)
+    return content
+
+
+def edit(desk: DatasetDesk, source: str, action: str, *ids: str, text: str = "") -> str:
+    answer = desk.edit({"source": source, "action": action, "ids": list(ids), "text": text})
+    return str(answer["error"])
+
+
+def event(**values: Any) -> gr.EventData:
+    return gr.EventData(None, values)
+
+
+# The grid
+
+
+def test_a_page_says_what_is_trained_on_and_why_the_others_are_not(desk: DatasetDesk, source: str) -> None:
+    shown(desk, source)  # asks for the thumbnails
+    settle(desk, source)
+    cards = {card.id: card for card in shown(desk, source).cards}
+    assert list(cards) == [f"{number}.png" for number in range(5)]
+    good, bare, small = cards["0.png"], cards["3.png"], cards["4.png"]
+    assert (good.trained_size, good.picture_size) == ("256 × 256", "320 × 320")
+    assert (good.caption, good.caption_by, good.left_out) == ("a hill, number 0", "own", False)
+    assert good.thumbnail is not None
+    with Image.open(good.thumbnail.path) as opened:
+        assert opened.size == (256, 256)
+    assert (bare.left_out, bare.final) == (True, False)
+    assert bare.words.startswith("It has no caption")
+    assert (small.left_out, small.final, small.trained_size) == (True, True, "")
+    assert "too small for 256 px" in small.words
+    assert small.thumbnail is not None  # whole, since no crop can be cut from it
+
+
+def test_the_line_above_counts(desk: DatasetDesk, source: str) -> None:
+    chips = [(number, words) for words, number, _ in shown(desk, source).chips]
+    assert chips[0] == ("3", "to train on")
+    assert set(chips[1:]) == {("3", "at 256 × 256"), ("1", "too small"), ("1", "without caption")}
+
+
+def test_every_reason_of_the_backend_has_words() -> None:
+    from typing import get_args
+
+    from finetune.data.exclusions import Reason
+
+    assert set(REASONS) == set(get_args(Reason))
+
+
+def test_shelves_and_search(desk: DatasetDesk, source: str) -> None:
+    def ids(shelf: Any, search: str = "") -> list[str]:
+        return [card.id[0] for card in shown(desk, source, shelf, search).cards]
+
+    assert [ids(shelf) for shelf in ("trained", "left-out", "no-caption")] == [list("012"), list("34"), ["3"]]
+    assert ids("all", "HILL 2.png") == ["2"]
+    assert ids("all", "too small") == ["4"]
+    assert ids("trained", "too small") == []
+    assert "speaks of “x”" in shown(desk, source, "all", "x").nothing
+    with pytest.raises(ValueError, match="reload the page"):
+        page_content(desk.datasets.open(source), shelf="evil", search="", page=0)  # type: ignore[arg-type]
+
+
+def test_pages_stay_within_what_there_is(
+    desk: DatasetDesk, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_page, "PAGE", 2)
+    content, page = desk.turn(source, "all", "", event(page=2))
+    assert [card.id for card in content.cards] == ["4.png"]
+    assert (page, content.pages) == (2, 3)
+    assert shown(desk, source, page=99).page == 2
+    assert shown(desk, source, page=-1).page == 0
+    assert desk.turn_to(source, "left-out", "")[1] == 0
+
+
+def test_unscanned_pictures_are_shown_as_such(desk: DatasetDesk, workspace: Workspace) -> None:
+    path = str(make(workspace.datasets / "new"))
+    content, _, plot = desk.judge(path, "micro-4k", 1000, False, "all", "")
+    assert content.message == "the resolution must be a multiple of 64 px, got 1000; try 1024."
+    assert [card.words for card in content.cards] == ["Not scanned yet"] * 5
+    assert plot is None
+
+
+def test_captions_without_a_picture_are_noted(desk: DatasetDesk, source: str) -> None:
+    (Path(source) / "lone.txt").write_text("nobody")
+    desk.judge(source, "micro-4k", 256, False, "all", "")
+    settle(desk, source)
+    assert any(note.startswith("lone.txt") for note in shown(desk, source).notes)
+
+
+# Choosing
+
+
+def test_a_refusal_stands_in_the_grid(desk: DatasetDesk, workspace: Workspace) -> None:
+    content, page, plot = desk.judge(str(workspace.root / "gone"), "micro-4k", 1024, False, "all", "")
+    assert content.message.endswith("gone is missing; give the folder or the zip of a dataset.")
+    assert (content.source, page, plot) == ("", 0, None)
+    assert desk.judge(" ", "micro-4k", 1024, False, "all", "")[0] == DatasetContent()
+
+
+def test_naming_a_folder_and_dropping_a_zip(desk: DatasetDesk, source: str, tmp_path: Path) -> None:
+    assert desk.name_folder("hills") == source
+    assert desk.name_folder("  ") == gr.skip()
+    with pytest.raises(gr.Error, match="gone is missing"):
+        desk.name_folder(str(tmp_path / "gone"))
+    archive = tmp_path / "more.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(Path(source) / "0.png", "0.png")
+    emptied, path = desk.add_zip(str(archive))
+    assert emptied is None
+    offered, folder = desk.offer(path)
+    assert folder == ""
+    assert desk.offer("/elsewhere")[1] == "/elsewhere"
+    assert [title for title, _ in offered.choices] == ["hills", "more"]
+    assert offered.value == path
+    with pytest.raises(gr.Error, match="is no zip"):
+        desk.add_zip(str(tmp_path / "a.png"))
+    assert choose_known(None) == gr.skip()
+
+
+def test_another_resolution_is_judged_anew(desk: DatasetDesk, source: str) -> None:
+    desk.judge(source, "micro-4k", 320, True, "all", "")
+    settle(desk, source)
+    assert {card.trained_size for card in shown(desk, source, "trained").cards} == {"320 × 320"}
+    for wrong in (None, 256.5):
+        with pytest.raises(ValueError, match="whole number"):
+            judging_of("micro-4k", wrong, False)
+
+
+# Editing
+
+
+def test_edits_are_on_disk_before_they_are_answered(desk: DatasetDesk, source: str) -> None:
+    assert edit(desk, source, "write", "0.png", text="mine") == ""
+    assert edit(desk, source, "leave-out", "1.png") == ""
+    items = {item.file_name: item for item in open_dataset(Path(source)).items}
+    assert (items["0.png"].caption, items["0.png"].caption_by) == ("mine", "hand")
+    assert json.loads((Path(source) / "excluded.json").read_text())["by_hand"] == ["1.png"]
+    content = shown(desk, source)
+    assert content.undo == "left out 1.png"
+    assert (content.cards[0].caption_by, content.cards[1].left_out) == ("hand", True)
+    assert edit(desk, source, "undo") == ""
+    assert edit(desk, source, "undo") == ""
+    content = shown(desk, source)
+    assert (content.undo, content.cards[0].caption, content.cards[1].left_out) == (
+        "",
+        "a hill, number 0",
+        False,
+    )
+
+
+def test_refusals_of_edits_are_answers(desk: DatasetDesk, source: str) -> None:
+    assert edit(desk, source, "undo") == "there is nothing to undo in this dataset."
+    assert edit(desk, source, "keep", "4.png").startswith("4.png cannot be kept: It is 160 x 200")
+    assert "not in this dataset" in edit(desk, source, "write", "../../x.png", text="evil")
+    assert "unknown action" in edit(desk, source, "burn", "0.png")
+    assert "no dataset is chosen" in edit(desk, "", "undo")
+
+
+def test_a_damaged_undo_list_is_told_and_the_grid_stays(desk: DatasetDesk, source: str) -> None:
+    edit(desk, source, "leave-out", "0.png")
+    next((desk.datasets.workspace.datasets / ".undo").iterdir()).write_text("no json")
+    content = shown(desk, source)
+    assert "only undo is lost" in content.message
+    assert len(content.cards) == 5
+    assert "only undo is lost" in edit(desk, source, "write", "1.png", text="x")
+    assert shown(desk, source).cards[1].caption == "a hill, number 1"
+
+
+def test_news_only_where_there_is_some(desk: DatasetDesk, source: str) -> None:
+    first = desk.look(source)
+    assert desk.look(source) == first
+    content, page, plot, made_from = desk.news(source, "all", "", 0, "")
+    assert content.version == first["version"]
+    assert plot is not None
+    assert desk.news(source, "all", "", 0, made_from)[2] == gr.skip()
+    edit(desk, source, "leave-out", "0.png")
+    assert desk.look(source)["version"] != first["version"]
+    assert desk.news(source, "all", "", page, made_from)[2] != gr.skip()  # another bar is grey now
+    assert desk.look("nowhere") == {"version": "", "tasks": []}
+    assert desk.show("nowhere", "all", "", 3) == (gr.skip(), 3)
+
+
+def test_a_task_line_in_words() -> None:
+    running = TaskState("running", 3, 24, "scanning")
+    assert _task("scanning", "scanned", running) == {
+        "name": "scanning",
+        "verb": "scanned",
+        "running": True,
+        "failed": False,
+        "done": 3,
+        "total": 24,
+        "words": "",
+    }
+    failed = _task("captioning", "captioned", TaskState("failed", 3, 24, "the key is refused"))
+    assert (failed["running"], failed["failed"], failed["words"]) == (False, True, "the key is refused")
+    assert _task("scanning", "scanned", TaskState("stopping"))["verb"] == "stopping"
+
+
+# Many captions at once, and by a model
+
+
+def test_bulk_changes_say_how_many(desk: DatasetDesk, source: str) -> None:
+    assert desk.count(source, "HILL", False) == "4 captions hold it"
+    assert desk.count(source, "HILL", True) == "0 captions hold it"
+    assert desk.count(source, "", True) == ""
+    assert desk.replace(source, "hill", "dune", False) == "4 captions changed; 1 without a caption left alone"
+    assert desk.add_affixes(source, "photo of", "").startswith("4 captions changed")
+    assert desk.add_trigger(source, "sks").startswith("4 captions changed")
+    assert desk.add_trigger(source, "sks").startswith("0 captions changed")
+    assert shown(desk, source).cards[0].caption == "sks, photo of a dune, number 0"
+    for _ in range(3):
+        assert edit(desk, source, "undo") == ""
+    assert shown(desk, source).cards[0].caption == "a hill, number 0"
+    with pytest.raises(gr.Error, match="nothing to find"):
+        desk.replace(source, "", "x", False)
+
+
+def test_captions_by_a_model(desk: DatasetDesk, source: str, endpoint: Endpoint) -> None:
+    desk.caption(source, endpoint.base_url, "gpt-test", "What is it?", False)
+    watch = desk.datasets.open(source)
+    assert watch.captioning.wait(20).state == "done"
+    settle(desk, source)
+    card = shown(desk, source).cards[3]
+    assert (card.caption, card.caption_by, card.left_out) == ("picture 1", "gpt-test", False)
+    assert desk.look(source)["tasks"][1]["words"] == "1 caption written"
+    with pytest.raises(gr.Error, match="must be an http or https address"):
+        desk.caption(source, "localhost", "gpt-test", "What is it?", False)
+    with pytest.raises(gr.Error, match="needs a model's name and a prompt"):
+        desk.caption(source, endpoint.base_url, " ", "What is it?", False)
+
+
+def test_the_key_is_never_shown_and_never_sent_from_a_public_host(
+    desk: DatasetDesk, source: str, workspace: Workspace, endpoint: Endpoint
+) -> None:
+    assert "OPENAI_API_KEY of the studio, which is set" in desk.key_note()
+    assert "sk-secret" not in desk.key_note()
+    assert "is not set" in DatasetDesk(desk.datasets, {}).key_note()
+    hosted = DatasetDesk(Datasets(workspace, hosted=True), {"OPENAI_API_KEY": "sk-secret"})
+    with pytest.raises(gr.Error, match="on one's own machine"):
+        hosted.caption(source, endpoint.base_url, "gpt-test", "What is it?", False)
+    assert endpoint.asked == []
+
+
+# The plot
+
+
+def test_bars_hold_every_picture_once() -> None:
+    figure = size_plot([300, 310, 700], [150], resolution_px=256)
+    assert sum(sum(bar.y) for bar in figure.data) == 4
+    assert [bar.name for bar in figure.data] == ["trained on", "left out"]
+    width = bar_width([300, 310, 700], [150])
+    assert width == 64  # 550 px in at most 16 bars
+    for side in (300, 700):
+        assert any(abs(x - side) <= width / 2 for x in figure.data[0].x)
+    assert bar_width([], []) == 16
+    assert bar_width([100, 100_000]) == 8192
+    equal = size_plot([4096] * 3, [], resolution_px=1024)
+    assert equal.data[0].width == 256 * 0.9  # wide enough to be seen beside the resolution
+    assert equal.layout.xaxis.dtick == 1024
+    assert len(size_plot([], [], resolution_px=1024).data) == 0
+
+
+# Wiring
+
+
+@pytest.fixture
+def page(desk: DatasetDesk) -> gr.Blocks:
+    with gr.Blocks(analytics_enabled=False) as demo:
+        with gr.Column():
+            room = build_dataset_room()
+        wire_dataset_room(room, desk, demo)
+    return demo
+
+
+def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
+    handlers = [fn for fn in page.fns.values() if fn.fn is not None]
+    assert len(handlers) >= 15
+    for handler in handlers:
+        parameters = inspect.signature(handler.fn).parameters.values()
+        plain = [one for one in parameters if "EventData" not in str(one.annotation)]
+        assert len(plain) == len(handler.inputs), handler.fn.__name__
+        assert handler.fn.__name__ != "<lambda>"
+        assert handler.api_visibility == "private"
+
+
+def test_the_grid_speaks_to_the_desk_once_wired(desk: DatasetDesk) -> None:
+    with gr.Blocks(analytics_enabled=False) as demo:
+        room = build_dataset_room()
+        assert room.pictures.grid.asked.look is not_wired
+        with pytest.raises(RuntimeError, match="not wired"):
+            room.pictures.grid.look("x")
+        wire_dataset_room(room, desk, demo)
+    assert room.pictures.grid.look("x") == {"version": "", "tasks": []}
+    assert (room.source.value, room.resolution_px.value, room.square.value) == ("", 1024, False)
+
+
+def test_a_public_host_gets_no_folder_field_and_no_captions_by_a_model() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        open_room, hosted_room = build_dataset_room(), build_dataset_room(hosted=True)
+    assert open_room.choice.folder.visible
+    assert not hosted_room.choice.folder.visible
+
+
+def test_a_card_survives_the_way_to_the_browser(desk: DatasetDesk, source: str) -> None:
+    shown(desk, source)
+    settle(desk, source)
+    content = shown(desk, source)
+    assert content.cards[0].thumbnail is not None
+    assert DatasetContent(**content.model_dump()) == content

@@ -1,0 +1,199 @@
+"""The Generate tab's handlers over plain values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.models.catalogue import ModelEntry
+from studio.pictures.gallery import Gallery
+from studio.queue.table import JobTable
+from studio.ui.generate.controls import CONTROL_NAMES
+from studio.ui.generate.handlers import Desk, choose_model, choose_preset, offer_models, pick_example
+from studio.ui.generate.lora_stack import LoraContent
+from studio.ui.generate.notes import model_choices
+from studio.ui.generate.watching import Watch
+from tests.studio.ui.conftest import add_picture, finish, submit
+
+FORM: dict[str, Any] = {
+    "prompt": "mountains at dusk",
+    "as_list": False,
+    "negative_prompt": "",
+    "model": "micro-4k",
+    "preset": "custom",
+    "width_px": 512,
+    "height_px": 256,
+    "num_inference_steps": 8,
+    "guidance_scale": 3.0,
+    "coarse_first": 0.0,
+    "seed": 7,
+    "seed_mode": "fixed",
+    "count": 1,
+    "adapters": LoraContent(),
+    "rope": "none",
+    "speed": [],
+    "memory": "auto",
+}
+
+
+@pytest.fixture(autouse=True)
+def every_model_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.ui.generate.handlers.check_available", check_nothing)
+
+
+def check_nothing(entry: object) -> None:
+    return None
+
+
+def press(desk: Desk, watch: dict[str, Any] | None = None, **changes: Any) -> tuple[Any, ...]:
+    form = {**FORM, **changes}
+    return desk.submit(*(form[name] for name in CONTROL_NAMES), watch)
+
+
+def event(**data: Any) -> gr.EventData:
+    return gr.EventData(None, data)
+
+
+def test_generate_writes_the_table_and_watches_the_job(desk: Desk, jobs: JobTable) -> None:
+    seed, watch, scene, *_ = press(desk)
+    (job,) = jobs.jobs()
+    assert (job.state, job.label) == ("queued", "mountains at dusk")
+    assert (job.request["width_px"], job.request["height_px"], job.request["seed"]) == (512, 256, 7)
+    assert (seed, watch["jobs"], scene.id) == (7, (job.id,), f"job-{job.id}")
+
+
+def test_a_preset_outweighs_the_two_fields(desk: Desk, jobs: JobTable) -> None:
+    press(desk, preset="3072x4096")
+    assert (jobs.jobs()[0].request["width_px"], jobs.jobs()[0].request["height_px"]) == (3072, 4096)
+
+
+def test_a_list_of_prompts_becomes_one_job_each(desk: Desk, jobs: JobTable) -> None:
+    press(desk, prompt="one\n\ntwo\n", as_list=True, count=2, seed_mode="walk")
+    assert sorted(job.label for job in jobs.jobs()) == ["one", "one", "two", "two"]
+
+
+def test_walking_leaves_the_next_seed_in_the_form(desk: Desk, jobs: JobTable) -> None:
+    seed, *_ = press(desk, seed_mode="walk", count=3)
+    assert sorted(job.request["seed"] for job in jobs.jobs()) == [7, 8, 9]
+    assert seed == 10
+
+
+def test_a_random_seed_is_written_into_the_form(desk: Desk, jobs: JobTable) -> None:
+    seed, *_ = press(desk, seed_mode="random")
+    assert seed == jobs.jobs()[0].request["seed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"prompt": "  "}, "prompt"),
+        ({"width_px": 500}, "multiple of 32"),
+        ({"width_px": 32}, "256"),
+        ({"model": "no/such/model"}, "no/such/model"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_no_job(
+    desk: Desk, jobs: JobTable, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(gr.Error, match=words):
+        press(desk, **changes)
+    assert jobs.jobs() == []
+
+
+def test_a_host_that_allows_less_says_so(desk: Desk, jobs: JobTable) -> None:
+    with pytest.raises(gr.Error, match="at most 1"):
+        press(
+            replace(desk, settings=replace(desk.settings, max_megapixels=1.0)), width_px=2048, height_px=2048
+        )
+    assert jobs.jobs() == []
+
+
+def test_a_tick_sends_nothing_while_nothing_changes(desk: Desk, jobs: JobTable) -> None:
+    watch = press(desk)[1]
+    *_, seen = desk.show(Watch.from_plain(watch))
+    assert desk.tick(watch, seen) == gr.skip()
+    jobs.claim(1)
+    assert desk.tick(watch, seen) != gr.skip()
+
+
+def test_queue_buttons(desk: Desk, jobs: JobTable) -> None:
+    first, second, third = (submit(jobs, seed=seed) for seed in (1, 2, 3))
+    desk.act_on_job(None, event(action="front", id=third))
+    assert [job.id for job in jobs.jobs()] == [third, first, second]
+    desk.act_on_job(None, event(action="down", id=third))
+    assert [job.id for job in jobs.jobs()] == [first, third, second]
+    desk.act_on_job(None, event(action="cancel", id=first))
+    assert jobs.get(first).state == "cancelled"
+    watch, *_ = desk.act_on_job(None, event(action="retry", id=first))
+    assert jobs.get(watch["jobs"][0]).state == "queued"
+    desk.act_on_job(None, event(action="cancel_all", id=0))
+    desk.act_on_job(None, event(action="clear_finished", id=0))
+    assert jobs.jobs() == []
+
+
+def test_an_unknown_action_is_refused(desk: Desk) -> None:
+    with pytest.raises(gr.Error, match="explode"):
+        desk.act_on_job(None, event(action="explode", id=1))
+
+
+def test_opening_a_finished_job_pins_its_picture(desk: Desk, jobs: JobTable, gallery: Gallery) -> None:
+    submit(jobs)
+    picture = add_picture(gallery)
+    job = finish(jobs, picture)
+    watch, scene, *_ = desk.act_on_job(None, event(action="open", id=job))
+    assert (watch["picture"], scene.id) == (picture.id, f"picture-{picture.id}")
+
+
+def test_arrows_go_to_the_neighbours_and_stop_at_the_ends(desk: Desk, gallery: Gallery) -> None:
+    old, new = add_picture(gallery, "old"), add_picture(gallery, "new", seed=8)
+    watch, scene, *_ = desk.turn(None, event(delta=1))
+    assert scene.id == f"picture-{old.id}"
+    watch, scene, *_ = desk.turn(watch, event(delta=1))
+    assert scene.id == f"picture-{old.id}"
+    _, scene, *_ = desk.turn(watch, event(delta=-1))
+    assert scene.id == f"picture-{new.id}"
+
+
+def test_a_model_brings_its_own_defaults() -> None:
+    advice, note = choose_model({"model": "micro-4k", "at": 5.5})
+    assert advice == {"num_inference_steps": 14, "guidance_scale": 2.5, "coarse_first": 0.3, "at": 5.5}
+    assert note
+    advice, note = choose_model({"model": "no/such", "at": 5.5})
+    assert advice is None
+    assert "no/such" in note
+
+
+def test_a_model_that_is_the_same_as_before_changes_nothing() -> None:
+    assert choose_model(None) == (gr.skip(), gr.skip())
+
+
+def test_a_preset_fills_the_fields() -> None:
+    width_px, height_px, note = choose_preset("3072x4096", 512, 512)
+    assert (width_px, height_px) == (3072, 4096)
+    assert "12.6 megapixels" in note
+    width, height, note = choose_preset("custom", 512, 1024)
+    assert (width, height) == (gr.skip(), gr.skip()), "what is being entered is not written over"
+    assert "512 × 1024" in note
+
+
+def test_an_example_becomes_the_prompt() -> None:
+    assert pick_example(event(text="the sea")) == "the sea"
+
+
+def test_the_model_list_says_what_cannot_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_the_bundled(entry: ModelEntry) -> None:
+        if entry.id != "micro-4k":
+            raise ValueError("gated")
+
+    monkeypatch.setattr("studio.ui.generate.notes.check_available", only_the_bundled)
+    labels = {value: label for label, value in offer_models([]).choices}
+    assert not labels.pop("micro-4k").endswith("unavailable")
+    assert labels
+    assert all(label.endswith("unavailable") for label in labels.values())
+
+
+def test_a_model_list_that_is_as_it_was_is_not_sent_again() -> None:
+    assert offer_models(model_choices()) == gr.skip()

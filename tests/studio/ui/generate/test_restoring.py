@@ -1,0 +1,110 @@
+"""From a picture back to the form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image, PngImagePlugin
+
+from studio.home.settings import Settings
+from studio.pictures.gallery import Gallery
+from studio.ui.generate.controls import CONTROL_NAMES
+from studio.ui.generate.lora_stack import LoraContent
+from studio.ui.generate.restoring import Restorer, form_updates
+from tests.studio.ui.conftest import add_picture
+
+
+@pytest.fixture
+def restorer(gallery: Gallery, settings: Settings) -> Restorer:
+    return Restorer(gallery, settings)
+
+
+def changed(updates: tuple[Any, ...]) -> dict[str, Any]:
+    """What a form update changes, by name."""
+    named = dict(zip(CONTROL_NAMES, updates, strict=False))
+    return {name: value for name, value in named.items() if value != gr.skip()}
+
+
+def event(**data: Any) -> gr.EventData:
+    return gr.EventData(None, data)
+
+
+def test_use_all_takes_every_setting(restorer: Restorer, gallery: Gallery) -> None:
+    picture = add_picture(gallery, "a lake", seed=42)
+    tabs, _, *form = restorer.act(event(action="use_all", id=picture.id))
+    assert tabs.selected == "generate"
+    assert changed(tuple(form)) == {
+        "prompt": "a lake",
+        "as_list": False,
+        "negative_prompt": "",
+        "model": "micro-4k",
+        "preset": "custom",
+        "width_px": 256,
+        "height_px": 256,
+        "num_inference_steps": 12,
+        "guidance_scale": 3.0,
+        "coarse_first": 0.0,
+        "seed": 42,
+        "seed_mode": "fixed",
+        "count": 1,
+        "adapters": LoraContent(),
+        "rope": "none",
+        "speed": [],
+        "memory": "auto",
+    }
+
+
+def test_remix_leaves_the_seed_and_draws_a_new_one(restorer: Restorer, gallery: Gallery) -> None:
+    _, _, *form = restorer.act(event(action="remix", id=add_picture(gallery).id))
+    assert "seed" not in changed(tuple(form))
+    assert changed(tuple(form))["seed_mode"] == "random"
+
+
+def test_use_seed_takes_nothing_else(restorer: Restorer, gallery: Gallery) -> None:
+    _, _, *form = restorer.act(event(action="use_seed", id=add_picture(gallery, seed=5).id))
+    assert changed(tuple(form)) == {"seed": 5, "seed_mode": "fixed"}
+
+
+def test_starring_changes_the_picture_and_not_the_form(restorer: Restorer, gallery: Gallery) -> None:
+    picture = add_picture(gallery)
+    _, details, *form = restorer.act(event(action="star", id=picture.id))
+    assert details.starred
+    assert gallery.get(picture.id).starred
+    assert changed(tuple(form)) == {}
+
+
+def test_a_dropped_studio_picture_restores_all(restorer: Restorer, gallery: Gallery) -> None:
+    emptied, *form = restorer.drop(str(add_picture(gallery, "dropped", seed=3).path))
+    assert emptied is None
+    assert changed(tuple(form))["prompt"] == "dropped"
+    assert changed(tuple(form))["seed"] == 3
+
+
+def test_a_dropped_a1111_picture_restores_what_it_tells(restorer: Restorer, tmp_path: Path) -> None:
+    words = PngImagePlugin.PngInfo()
+    words.add_text(
+        "parameters",
+        "a red barn\nNegative prompt: blurry\n"
+        "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 99, Size: 512x768, Model: deliberate",
+    )
+    Image.new("RGB", (64, 64)).save(tmp_path / "theirs.png", pnginfo=words)
+    with pytest.warns(UserWarning, match="deliberate"):
+        _, *form = restorer.drop(str(tmp_path / "theirs.png"))
+    values = changed(tuple(form))
+    assert (values["prompt"], values["negative_prompt"], values["seed"]) == ("a red barn", "blurry", 99)
+    assert (values["num_inference_steps"], values["guidance_scale"]) == (20, 7)
+    assert (values["width_px"], values["height_px"], values["preset"]) == (512, 768, "custom")
+    assert "model" not in values
+
+
+def test_a_file_without_settings_is_one_sentence(restorer: Restorer, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
+    with pytest.raises(gr.Error):
+        restorer.drop(str(tmp_path / "plain.png"))
+
+
+def test_one_update_for_every_widget() -> None:
+    assert len(form_updates()) == len(CONTROL_NAMES) + 2

@@ -1,0 +1,84 @@
+"""The page as a whole: it builds, and its wiring fits its handlers."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from studio.home.settings import Settings
+from studio.pictures.gallery import Gallery
+from studio.queue.table import JobTable
+from studio.ui.page import build_page
+from studio.ui.theme import studio_theme, style_sheets
+from tests.studio.ui.conftest import worker_words
+
+
+@pytest.fixture
+def page(jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path) -> gr.Blocks:
+    return build_page(jobs, gallery, settings, worker_words, looking=tmp_path / "looking")
+
+
+def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
+    handlers = [fn for fn in page.fns.values() if fn.fn is not None]
+    assert len(handlers) > 15
+    for handler in handlers:
+        parameters = inspect.signature(handler.fn).parameters.values()
+        plain = [one for one in parameters if not re.search("EventData|Request", str(one.annotation))]
+        if any(one.kind is one.VAR_POSITIONAL for one in plain):
+            assert len(plain) - 1 <= len(handler.inputs), handler.fn.__name__
+        else:
+            assert len(plain) == len(handler.inputs), handler.fn.__name__
+
+
+TOOLS = {"subbands", "glcm_map", "compression_ratio", "artefacts", "effective_resolution", "score"}
+
+
+def test_no_handler_is_a_lambda_and_only_measurements_are_public(page: gr.Blocks) -> None:
+    assert {h.api_name for h in page.fns.values() if h.api_visibility == "public"} == TOOLS
+    for handler in page.fns.values():
+        assert handler.api_visibility in ("private", "public")
+        if handler.fn is not None:
+            assert handler.fn.__name__ != "<lambda>"
+
+
+def test_no_component_waits_for_a_status_of_gradios(page: gr.Blocks) -> None:
+    """Each that does is looked for in the whole page whenever any event begins or ends."""
+    waiting = [
+        handler.fn for handler in page.fns.values() if handler.outputs and handler.show_progress_on != []
+    ]
+    assert not waiting
+
+
+def test_beats_stay_off_the_queue_and_none_is_lost(page: gr.Blocks) -> None:
+    beats = [fn for fn in page.fns.values() if any(event == "beat" for _, event in fn.targets)]
+    assert len(beats) >= 3
+    assert not any(beat.queue for beat in beats)
+    assert all(beat.trigger_mode == "always_last" for beat in beats)
+    assert not any(event == "tick" for fn in page.fns.values() for _, event in fn.targets)
+
+
+def test_no_press_and_no_last_word_is_dropped(page: gr.Blocks) -> None:
+    """Through the queue Gradio drops a "once" event while the last of its kind is not answered yet."""
+    fields = ("input", "blur", "change")
+    for handler in page.fns.values():
+        if handler.fn is None or not handler.queue:
+            continue
+        words = [str(one.annotation) for one in inspect.signature(handler.fn).parameters.values()]
+        if any("EventData" in word for word in words):
+            assert handler.trigger_mode == "multiple", handler.fn.__qualname__
+        elif any(event in fields for _, event in handler.targets):
+            assert handler.trigger_mode == "always_last", handler.fn.__qualname__
+
+
+def test_style_sheets_and_fonts_are_local() -> None:
+    for sheet in style_sheets():
+        text = Path(sheet).read_text(encoding="utf-8")
+        assert "http" not in text
+        assert "@import" not in text
+    assert all(
+        font.stylesheet()["url"] is None for font in studio_theme()._font if hasattr(font, "stylesheet")
+    )
