@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
+"""Of the files of those formats, in lower case."""
+
 MAX_MEGAPIXELS = 100.0
 _DAMAGE = (
     OSError,
@@ -43,6 +47,14 @@ class ReadPicture:
 
     notes: tuple[str, ...]
     """One sentence for each thing that was changed on the way."""
+
+
+def pictures_in(given: Path) -> Iterator[Path]:
+    """The file itself, or every picture of a folder by name. A missing file comes back, to be named later."""
+    if not given.is_dir():
+        yield given
+        return
+    yield from sorted(path for path in given.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ReadPicture:

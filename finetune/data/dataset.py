@@ -15,9 +15,9 @@ from typing import Literal
 
 from finetune.data.archives import unpack_zip
 from finetune.data.captions import CaptionStore
+from metrics.pictures import SUFFIXES
 
 METADATA = "metadata.jsonl"
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
 
 Layout = Literal["metadata", "txt"]
 

@@ -8,7 +8,7 @@ Not here: the numbers (`metrics`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 BAD_INPUT_EXIT_CODE, SKIPPED_EXIT_CODE = 2, 3
 DEFAULT_CACHE = Path.home() / ".cache" / "diffusion-4k-studio" / "features"
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"})
 
 Metrics = Annotated[
     list[str] | None,
@@ -59,7 +58,7 @@ def score(
     from tqdm import tqdm
 
     from metrics.evaluate import LEARNED, WEIGHT_FREE, score_what_fits
-    from metrics.pictures import read_picture
+    from metrics.pictures import pictures_in, read_picture
     from metrics.score_table import Row, ScoreTable
 
     names = _sentence_or(lambda: _known(metric, WEIGHT_FREE, LEARNED))
@@ -121,17 +120,11 @@ def evaluate(
     raise typer.Exit(SKIPPED_EXIT_CODE if table.skipped or table.left_out else 0)
 
 
-def pictures_in(given: Path) -> Iterator[Path]:
-    """The file itself, or every picture of a folder by name. A missing file comes back, to be named later."""
-    if not given.is_dir():
-        yield given
-        return
-    yield from sorted(path for path in given.iterdir() if path.suffix.lower() in SUFFIXES)
-
-
 def _folder(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name one that holds pictures")
+    from metrics.pictures import pictures_in
+
     found = list(pictures_in(folder))
     if not found:
         raise ValueError(f"{folder} holds no PNG, JPEG, WebP or TIFF picture; name another folder")

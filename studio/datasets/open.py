@@ -12,7 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.data.dataset import METADATA, SUFFIXES, Dataset, open_dataset
+from finetune.data.dataset import METADATA, Dataset, open_dataset
+from metrics.pictures import SUFFIXES
 from studio.datasets.watch import DatasetWatch
 from studio.home.disk import disk_words
 from studio.home.roots import check_inside

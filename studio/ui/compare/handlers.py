@@ -13,8 +13,8 @@ import gradio as gr
 from gradio.data_classes import FileData
 from PIL import Image
 
+from metrics.pictures import pictures_in
 from metrics.score_table import Row, ScoreTable
-from studio.cli.score import pictures_in
 from studio.comparison.differences import settings_difference, where_they_differ, words_that_differ
 from studio.comparison.score_cache import ScoreCache
 from studio.home.disk import whole_file
