@@ -26,7 +26,7 @@ from finetune.lora.files import read_adapter
 from metrics.pictures import read_picture
 from studio.models.adapters import read_header, resolve_adapter
 from studio.models.lookup import check_available, find_model
-from studio.pictures.png import read_settings
+from studio.pictures.settings_reader import read_settings
 from studio.pipeline.opening import load_pipeline
 from studio.render_request import AdapterUse
 from tests.tiny_models import tiny_sd3_pipeline

@@ -10,14 +10,13 @@ from typing import Annotated, Literal
 import typer
 
 from finetune.run_folder import RunFolder
+from studio.cli.shared import BAD_INPUT_EXIT_CODE
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE, read_header
 from studio.models.catalogue import ModelEntry
 from studio.models.files import missing_files
 from studio.models.lookup import check_is_folder, find_model
-
-BAD_INPUT_EXIT_CODE = 2
 
 Format = Literal["diffusers", "comfyui", "merged"]
 

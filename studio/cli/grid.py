@@ -114,7 +114,7 @@ def _draw_missing(run: RunFolder, planned: Grid, workspace: Workspace) -> int:
     if not requests:
         return 0
 
-    from studio.rendering.in_place import render_in_place
+    from studio.rendering.in_place import kept_line, render_in_place
 
     pictures = render_in_place(
         base_of(run),
@@ -124,7 +124,7 @@ def _draw_missing(run: RunFolder, planned: Grid, workspace: Workspace) -> int:
         show_progress=True,
     )
     for picture in pictures:
-        typer.echo(picture.line())
+        typer.echo(kept_line(picture))
     return len(requests)
 
 

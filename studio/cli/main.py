@@ -1,12 +1,14 @@
 """The command `d4k`: serve the studio, render without it, look at models, jobs and pictures.
 
 torch is imported by `render` alone, and only once its arguments are known to be good.
-Not here: other commands (`studio.*_cli`), how a picture is drawn in place (`studio.rendering.in_place`).
+Not here: other commands (a module of `studio.cli` each), how a picture is drawn in place (`studio.rendering.in_place`).
 """
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,15 +16,7 @@ from typing import Annotated
 import typer
 
 from finetune.drawing.speed_names import ROPE_METHODS
-from studio.cli import dataset as dataset_cli
-from studio.cli import export as export_cli
-from studio.cli import grid as grid_cli
-from studio.cli import models as models_cli
-from studio.cli import probe as probe_cli
-from studio.cli import score as measuring_cli
-from studio.cli import serve as serve_cli
-from studio.cli import speed as speed_cli
-from studio.cli import train as training_cli
+from studio.cli import dataset, export, grid, models, probe, score, serve, settings, speed, train
 from studio.cli.shared import Home, one_sentence, settings_of
 from studio.home.quiet_imports import quiet_imports
 from studio.home.workspace import Workspace
@@ -42,15 +36,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-serve_cli.add_commands(app)
-measuring_cli.add_commands(app)
-dataset_cli.add_commands(app)
-export_cli.add_commands(app)
-grid_cli.add_commands(app)
-training_cli.add_commands(app)
-models_cli.add_commands(app)
-probe_cli.add_commands(app)
-speed_cli.add_commands(app)
+for noun in (serve, score, dataset, export, grid, train, models, probe, speed, settings):
+    noun.add_commands(app)
 
 
 @app.command()
@@ -122,12 +109,12 @@ def render(
             out, count=count, gallery_home=None if out is not None else settings_of(home).home
         )
 
-        from studio.rendering.in_place import render_in_place
+        from studio.rendering.in_place import kept_line, kept_values, render_in_place
 
         for picture in render_in_place(
             entry, requests, target, home=settings_of(home).home, show_progress=not as_json
         ):
-            print(json.dumps(picture.to_dict()) if as_json else picture.line(), flush=True)
+            print(json.dumps(kept_values(picture)) if as_json else kept_line(picture), flush=True)
 
 
 @app.command()
@@ -159,7 +146,7 @@ def gallery(
     for picture in pictures:
         mark = "missing" if picture.missing else "*" if picture.starred else ""
         size = f"{picture.width_px}x{picture.height_px}"
-        prompt = " ".join(str(picture.record["settings"]["prompt"]).split())
+        prompt = " ".join(picture.record.settings.prompt.split())
         typer.echo(f"{picture.path}  {size:>9}  {mark:7}  {prompt}")
     typer.echo(f"{len(pictures)} of {total} pictures")
     for sentence in shelf.unreadable:
@@ -167,6 +154,9 @@ def gallery(
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another encoding lacks letters of prompts
+            stream.reconfigure(errors="backslashreplace")
     quiet_imports()
     app()
 

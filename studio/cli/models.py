@@ -10,15 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from studio.cli.shared import Home, open_home
+from studio.cli.shared import BAD_INPUT_EXIT_CODE, Home, open_home
 from studio.models.cards import ADAPTERS, CARDS, ModelCard, adapter_card, reason_against
 from studio.models.catalogue import ModelEntry
 from studio.models.hub import Hub
 from studio.models.hub_adapters import keep_adapter
 from studio.models.hub_files import DownloadPlan
 from studio.models.lookup import check_available, find_model, hub_id_of, is_here
-
-BAD_INPUT_EXIT_CODE = 2
 
 commands = typer.Typer(help="List, download, check and remove models.", invoke_without_command=True)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from studio.cli.shared import BAD_INPUT_EXIT_CODE, SKIPPED_EXIT_CODE
+
 if TYPE_CHECKING:
     from metrics.evaluate import Score
     from metrics.learned import LearnedScorer
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BAD_INPUT_EXIT_CODE, SKIPPED_EXIT_CODE = 2, 3
 DEFAULT_CACHE = Path.home() / ".cache" / "diffusion-4k-studio" / "features"
 
 Metrics = Annotated[
@@ -133,7 +134,7 @@ def _folder(folder: Path) -> list[Path]:
 
 def prompt_of(path: Path) -> str | None:
     """The prompt inside a studio or A1111 picture, or in NAME.txt beside it; None where there is neither."""
-    from studio.pictures.png import read_settings
+    from studio.pictures.settings_reader import read_settings
 
     beside = path.with_suffix(".txt")
     if beside.is_file():

@@ -13,7 +13,7 @@ import typer
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 
-BAD_INPUT_EXIT_CODE = 2
+BAD_INPUT_EXIT_CODE, SKIPPED_EXIT_CODE = 2, 3
 
 Home = Annotated[Path | None, typer.Option(help="Root folder of the studio; STUDIO_HOME sets it too.")]
 

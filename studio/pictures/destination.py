@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,9 @@ from studio.home.disk import disk_words
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.png import write_png
+from studio.pictures.record import PictureRecord
 
-Destination = Callable[[NDArray[np.uint8], Mapping[str, Any]], Path]
+Destination = Callable[[NDArray[np.uint8], PictureRecord], Path]
 """Keeps (H, W, 3) uint8 with its record and says where."""
 
 
@@ -38,7 +38,7 @@ def destination(out: Path | None, *, count: int, gallery_home: Path | None) -> D
         raise ValueError(f"there is no folder {out.parent}; make it first")
     paths = iter([out] if count == 1 else [out.with_stem(f"{out.stem}-{i + 1}") for i in range(count)])
 
-    def write(image: NDArray[np.uint8], record: Mapping[str, Any]) -> Path:
+    def write(image: NDArray[np.uint8], record: PictureRecord) -> Path:
         path = next(paths)
         write_png(path, image, record)
         return path
@@ -46,13 +46,13 @@ def destination(out: Path | None, *, count: int, gallery_home: Path | None) -> D
     return write
 
 
-def _name(record: Mapping[str, Any]) -> str:
+def _name(record: PictureRecord) -> str:
     """Such as "mountains-at-dusk-cloudy-sky-7"."""
-    letters = "".join(letter if letter.isalnum() else " " for letter in record["settings"]["prompt"].lower())
-    return "-".join([*letters.split()[:8], str(record["settings"]["seed"])])
+    letters = "".join(letter if letter.isalnum() else " " for letter in record.settings.prompt.lower())
+    return "-".join([*letters.split()[:8], str(record.settings.seed)])
 
 
-def _write_new(folder: Path, name: str, image: NDArray[np.uint8], record: Mapping[str, Any]) -> Path:
+def _write_new(folder: Path, name: str, image: NDArray[np.uint8], record: PictureRecord) -> Path:
     """Never over an older picture."""
     path, number = folder / f"{name}.png", 1
     while path.exists():

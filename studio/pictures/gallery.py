@@ -7,12 +7,11 @@ are never written twice. Not here: what is inside a PNG (`studio.pictures.png`),
 from __future__ import annotations
 
 import json
-import math
 import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,8 +26,11 @@ from studio.home.ownership import Viewer, everybody, mine, prepare
 from studio.home.settings import LOCAL_MAX_MEGAPIXELS
 from studio.home.text import whole_text
 from studio.home.workspace import Workspace
-from studio.pictures.png import PictureSettings, read_settings, write_png
+from studio.pictures.png import check_megapixels, write_png
 from studio.pictures.previews import write_preview, write_stand_in, write_thumbnail
+from studio.pictures.record import PictureRecord
+from studio.pictures.settings_reader import PictureSettings, read_settings
+from studio.render_request import RenderRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,7 @@ class Picture:
 
     starred: bool
     trashed_at: float | None
-    record: dict[str, Any]
-    """settings, model, versions, timings_s, peak_memory_mib, decode_path, notes."""
+    record: PictureRecord
 
     damage: str = ""
     """Why its views are a stand-in: the master is gone or cannot be read. Empty for a whole picture."""
@@ -76,14 +77,18 @@ class Gallery:
         self.unreadable: tuple[str, ...] = self._take_up_strays()
         """One sentence for each file among the masters that could not be taken up."""
 
-    def add(self, image: NDArray[np.uint8], record: Mapping[str, Any]) -> Picture:
-        """Keep a new picture, (H, W, 3) uint8. On a full disk, ValueError and nothing is left of it."""
+    def add(
+        self, image: NDArray[np.uint8], record: PictureRecord, *, picture_id: str | None = None
+    ) -> Picture:
+        """Keep a new picture, (H, W, 3) uint8. On a full disk, ValueError and nothing is left of it.
+
+        Under a `picture_id` that was chosen before (`new_picture_id`) it may be asked again, and keeps one picture.
+        """
         height, width = image.shape[:2]
         # A PNG of noise is a little larger than its pixels, and the two JPEGs come on top.
         require_free(self.workspace.pictures, 2 * image.nbytes / MIB)
-        created_at = time.time()
-        picture_id = _new_id(created_at)
-        record = {"id": picture_id, "created_at": created_at, **record}
+        picture_id = new_picture_id() if picture_id is None else picture_id
+        record = replace(record, id=picture_id, created_at=time.time())
         try:
             write_png(self._master(picture_id), image, record)
             write_preview(self._preview(picture_id), image)
@@ -91,7 +96,7 @@ class Gallery:
         except ValueError:
             self._delete_files(picture_id)
             raise
-        self._insert(picture_id, width, height, created_at, record)
+        self._insert(width, height, record)
         return self.get(picture_id)
 
     def get(self, picture_id: str) -> Picture:
@@ -156,22 +161,26 @@ class Gallery:
         A studio picture that is here already is returned as it is. Raises ValueError as `read_settings` does,
         for other formats than PNG, and where the file does not say all that the gallery shows.
         """
-        found = read_settings(path, max_megapixels=max_megapixels)
-        known = found.record.get("id")
-        if isinstance(known, str) and self._database.row("SELECT id FROM pictures WHERE id = ?", (known,)):
+        found = read_settings(path)
+        known = "" if found.record is None else found.record.id
+        if known and self._database.row("SELECT id FROM pictures WHERE id = ?", (known,)):
             return self.get(known)
-        _check_importable(path, found)
-        created_at = time.time()
-        picture_id = _new_id(created_at)
+        record = _importable(path, found)
+        check_megapixels(path, found.width_px, found.height_px, max_megapixels)
+        picture_id = new_picture_id()
         require_free(self.workspace.pictures, 3 * path.stat().st_size / MIB)
-        with whole_file(self._master(picture_id)) as part:
-            shutil.copyfile(path, part)
-        settings = found.values
-        # The record's own width and height are what was asked for; the file's are what there is.
-        record = {**found.record, "id": picture_id, "imported_from": path.name, "source": found.source}
-        write_preview(self._preview(picture_id), self._master(picture_id))
-        write_thumbnail(self._thumbnail(picture_id), self._master(picture_id))
-        self._insert(picture_id, settings["width_px"], settings["height_px"], created_at, record)
+        try:
+            with whole_file(self._master(picture_id)) as part:
+                shutil.copyfile(path, part)
+            write_preview(self._preview(picture_id), self._master(picture_id))
+            write_thumbnail(self._thumbnail(picture_id), self._master(picture_id))
+        except ValueError:
+            self._delete_files(picture_id)
+            raise
+        record = replace(
+            record, id=picture_id, created_at=time.time(), imported_from=path.name, source=found.source
+        )
+        self._insert(found.width_px, found.height_px, record)
         return self.get(picture_id)
 
     def version(self) -> int:
@@ -182,17 +191,15 @@ class Gallery:
         """None for a row whose record is broken here and in the file; `unreadable` names it then."""
         path = self._master(row["id"])
         try:
-            record = json.loads(row["record"])
-            record["settings"]["prompt"]
-        except (ValueError, KeyError, TypeError):
+            record = PictureRecord.from_dict(json.loads(row["record"]))
+        except (ValueError, TypeError, RecursionError):
             try:
-                record = read_settings(path).record
+                record = _importable(path, read_settings(path))
             except ValueError as error:
                 self._note_unreadable(str(error))
                 return None
-            self._database.write(
-                "UPDATE pictures SET record = ? WHERE id = ?", (json.dumps(record), row["id"])
-            )
+            text = json.dumps(record.to_dict())
+            self._database.write("UPDATE pictures SET record = ? WHERE id = ?", (text, row["id"]))
         thumbnail, damage = self._view(self._thumbnail(row["id"]), write_thumbnail, path)
         return Picture(
             id=row["id"],
@@ -222,15 +229,13 @@ class Gallery:
             return stand_in, str(error)
         return view, ""
 
-    def _insert(
-        self, picture_id: str, width_px: int, height_px: int, created_at: float, record: Mapping[str, Any]
-    ) -> None:
+    def _insert(self, width_px: int, height_px: int, record: PictureRecord) -> None:
         self._database.write(
             "INSERT INTO pictures (id, width_px, height_px, created_at, search_text, record) "
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
             (
-                *(picture_id, width_px, height_px, created_at),
-                *(str(record["settings"]["prompt"]).casefold(), json.dumps(dict(record))),
+                *(record.id, width_px, height_px, record.created_at),
+                *(record.settings.prompt.casefold(), json.dumps(record.to_dict())),
             ),
         )
 
@@ -253,9 +258,11 @@ class Gallery:
             if path.stem not in known:
                 try:
                     found = read_settings(path)
-                    _check_importable(path, found)
-                    size = found.values["width_px"], found.values["height_px"]
-                    self._insert(path.stem, *size, _made_at(path, found.record), found.record)
+                    record = _importable(path, found)
+                    made = path.stat().st_mtime if record.created_at is None else record.created_at
+                    self._insert(
+                        found.width_px, found.height_px, replace(record, id=path.stem, created_at=made)
+                    )
                 except DatabaseBusy:
                     raise
                 except (ValueError, sqlite3.Error) as error:
@@ -287,28 +294,26 @@ class Gallery:
         return self.workspace.thumbnails / f"{picture_id}.jpg"
 
 
-def _made_at(path: Path, record: Mapping[str, Any]) -> float:
-    """As the record says, in seconds since 1970; where it says nothing of the kind, the file's own time."""
-    said = record.get("created_at")
-    is_time = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said)
-    return float(said) if is_time else path.stat().st_mtime  # type: ignore[arg-type]
-
-
-def _new_id(created_at: float) -> str:
+def new_picture_id() -> str:
     """Such as 20260214-093015-1f3a: UTC, and four digits against two in one second."""
-    return f"{datetime.fromtimestamp(created_at, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _check_importable(path: Path, found: PictureSettings) -> None:
-    """Raise ValueError unless the file is a PNG and says all that a gallery row shows."""
+def _importable(path: Path, found: PictureSettings) -> PictureRecord:
+    """Its record. ValueError unless the file is a PNG and says all that the gallery shows."""
     with path.open("rb") as file:
         if file.read(8) != b"\x89PNG\r\n\x1a\n":
             raise ValueError(
                 f"{path.name} is not a PNG; the gallery keeps lossless masters only, drop it on Generate to "
                 "restore its settings"
             )
+    if not found.width_px or not found.height_px:
+        raise ValueError(f"{path.name} is damaged: its header has no size; copy it again")
+    if found.record is not None:
+        return found.record
     wanted = ("prompt", "num_inference_steps", "guidance_scale", "seed", "width_px", "height_px", "model")
     if missing := [name for name in wanted if name not in found.values]:
         raise ValueError(
             f"{path.name} does not say its {', '.join(missing)}; drop it on Generate to restore what it says"
         )
+    return PictureRecord(settings=RenderRequest.from_dict(found.values), source=found.source)

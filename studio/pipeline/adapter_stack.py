@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from diffusers import DiffusionPipeline
 
@@ -33,16 +32,6 @@ class WornAdapter:
     """16 hex digits of the file's SHA-256."""
 
     report: MatchReport
-
-    def to_dict(self) -> dict[str, Any]:
-        """For a picture's record."""
-        return {
-            "path": self.path,
-            "weight": self.weight,
-            "digest": self.digest,
-            "layers": self.report.num_matched,
-            "unused_keys": len(self.report.unmatched),
-        }
 
 
 @dataclass(frozen=True, slots=True)

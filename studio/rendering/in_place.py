@@ -3,51 +3,46 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from studio.memory.ladder import render_fitting
 from studio.models.catalogue import ModelEntry
 from studio.pictures.destination import Destination
-from studio.pictures.record import picture_record
-from studio.pipeline.denoising import OnProgress, Preview
+from studio.pipeline.denoising import Preview
 from studio.pipeline.opening import PipelineKeeper, quiet_libraries
 from studio.queue.table import Progress
 from studio.render_request import RenderRequest
+from studio.rendering.keeping import Kept, keep_drawn
 
 BAR_LETTERS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class KeptPicture:
-    """One finished picture."""
+KeptPicture = Kept[Path]
+"""One finished picture and its file."""
 
-    path: Path
-    seconds: float
-    """Of encoding, denoising, decoding and saving; the model was open already."""
 
-    record: dict[str, Any]
+def kept_values(kept: KeptPicture) -> dict[str, Any]:
+    """What `--json` prints."""
+    record = kept.record.to_dict()
+    return {
+        "path": str(kept.place),
+        "seed": kept.record.settings.seed,
+        "seconds": round(kept.seconds, 3),
+        "peak_memory_mib": kept.record.peak_memory_mib,
+        "settings": record["settings"],
+        "timings_s": dict(kept.record.timings_s),
+        "decode_path": kept.record.decode_path,
+        "memory": {"rung": kept.record.rung, "gave_up": list(kept.record.gave_up)},
+        "notes": list(kept.record.notes),
+    }
 
-    def to_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return {
-            "path": str(self.path),
-            "seed": self.record["settings"]["seed"],
-            "seconds": round(self.seconds, 3),
-            "peak_memory_mib": self.record["peak_memory_mib"],
-            "settings": self.record["settings"],
-            "timings_s": self.record["timings_s"],
-            "decode_path": self.record["decode_path"],
-            "memory": self.record["memory"],
-            "notes": self.record["notes"],
-        }
 
-    def line(self) -> str:
-        notes = "".join(f"\n  {note}" for note in self.record["notes"])
-        return f"{self.path}  seed {self.record['settings']['seed']}  {self.seconds:.1f} s{notes}"
+def kept_line(kept: KeptPicture) -> str:
+    """What is printed without it."""
+    notes = "".join(f"\n  {note}" for note in kept.record.notes)
+    return f"{kept.place}  seed {kept.record.settings.seed}  {kept.seconds:.1f} s{notes}"
 
 
 def render_in_place(
@@ -68,28 +63,12 @@ def render_in_place(
         bar.show(Progress("loading model", 0, 1, None, None), None)
     keeper = PipelineKeeper()
     for request in requests:
-        kept = _render_one(keeper, entry, request, keep, home, None if bar is None else bar.show)
+        show = None if bar is None else bar.show
+        opened, result = render_fitting(keeper, entry, request, home=home, on_progress=show)
+        kept = keep_drawn(opened, request, result, keep, on_progress=show)
         if bar is not None:
             bar.clear()
         yield kept
-
-
-def _render_one(
-    keeper: PipelineKeeper,
-    entry: ModelEntry,
-    request: RenderRequest,
-    keep: Destination,
-    home: Path,
-    on_progress: OnProgress | None,
-) -> KeptPicture:
-    opened, result = render_fitting(keeper, entry, request, home=home, on_progress=on_progress)
-    if on_progress is not None:
-        on_progress(Progress("saving", 0, 1, None, None), None)
-    started = time.perf_counter()
-    record = picture_record(opened, request, result)
-    path = keep(result.image, record)
-    seconds = sum(result.timings_s.values()) + time.perf_counter() - started
-    return KeptPicture(path, seconds, record)
 
 
 class ProgressBar:

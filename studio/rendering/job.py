@@ -17,14 +17,14 @@ from studio.memory_rungs import Rung
 from studio.models.adapters import file_digest, resolve_adapter
 from studio.models.catalogue import ModelEntry
 from studio.models.lookup import check_size, find_model
-from studio.pictures.gallery import Gallery
+from studio.pictures.gallery import Gallery, new_picture_id
 from studio.pictures.previews import write_live_preview
-from studio.pictures.record import picture_record
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.opening import OpenedModel, PipelineKeeper
 from studio.pipeline.saved_latents import forget_latents, latents_path
 from studio.queue.table import Job, JobTable, Progress
 from studio.render_request import RenderRequest
+from studio.rendering.keeping import keep_drawn
 
 
 class RenderJobs:
@@ -82,9 +82,14 @@ class RenderJobs:
             on_progress=lambda progress, preview: self._report(job, progress, preview),
             say=lambda sentence: say(f"job {job.id}: {sentence}"),
         )
-        self._report(job, Progress("saving", 0, 1, None, None), None)
-        record = picture_record(opened, request, result)
-        picture = insist(lambda: self.gallery.add(result.image, record))
+        picture_id = new_picture_id()  # known before it is kept: keeping it again keeps the same picture
+        picture = keep_drawn(
+            opened,
+            request,
+            result,
+            lambda image, record: insist(lambda: self.gallery.add(image, record, picture_id=picture_id)),
+            on_progress=lambda progress, preview: self._report(job, progress, preview),
+        ).place
         insist(lambda: self.owners.give("pictures", picture.id, self.owners.of("jobs", job.id)))
         insist(lambda: self.jobs.finish(job.id, {"picture": picture.id}))
         saved(opened).unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from studio.models.adapters import file_digest
 from studio.models.catalogue import CATALOGUE, ModelEntry
 from studio.models.lookup import check_size, find_model
 from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.record import PictureRecord
 from studio.queue.table import Job, JobTable
 from studio.render_request import AdapterUse, RenderRequest
 
@@ -199,7 +200,7 @@ def grid_states(grid: Grid, *, jobs: JobTable, gallery: Gallery) -> tuple[CellSt
     drawn: dict[str, Picture] = {}
     for picture in pictures:  # the newest first
         if not picture.missing and digests.are_those_of(picture.record):
-            drawn.setdefault(_key(picture.record.get("settings", {}), home), picture)
+            drawn.setdefault(_key(picture.record.settings.to_dict(), home), picture)
     known: dict[str, Job] = {}
     for job in _by_hope(jobs.jobs(limit=1000)):
         known.setdefault(_key(job.request, home), job)
@@ -248,9 +249,9 @@ class _Digests:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def are_those_of(self, record: Mapping[str, Any]) -> bool:
+    def are_those_of(self, record: PictureRecord) -> bool:
         """Whether every LoRA of a picture is still the one that it was drawn with."""
-        return all(self._of(str(use["path"])) == use.get("digest") for use in record.get("adapters", ()))
+        return all(self._of(used.path) == used.digest for used in record.adapters)
 
     def _of(self, path: str) -> str:
         file = self._home / path

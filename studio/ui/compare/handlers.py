@@ -20,7 +20,7 @@ from studio.comparison.score_cache import ScoreCache
 from studio.home.disk import whole_file
 from studio.home.roots import check_inside
 from studio.inspection.opened import Opened, Subject
-from studio.pictures.gallery import Gallery
+from studio.pictures.gallery import Gallery, Picture
 from studio.ui.compare.items import Found, Item, farthest_pair, record_of, scored_sets, set_names
 from studio.ui.compare.table import TableContent, TableRow, columns_of, picture_cells, set_cells
 from studio.ui.gallery.handlers import now_ms
@@ -52,7 +52,7 @@ class CompareDesk:
 
     def offer(self) -> Any:
         """The newest pictures of the gallery."""
-        return gr.Dropdown(choices=[(_title(p.record, p.id), p.id) for p in self.gallery.pictures(limit=200)])
+        return gr.Dropdown(choices=[(_title(p), p.id) for p in self.gallery.pictures(limit=200)])
 
     def compare(
         self, keys: list[str], files: list[str] | None, first: str, second: str, metrics: list[str]
@@ -236,7 +236,7 @@ class CompareDesk:
         found = []
         for key in keys or []:
             picture = self.gallery.get(key)
-            found.append(Item(key, _title(picture.record, picture.id), picture.path, picture.record, picture))
+            found.append(Item(key, _title(picture), picture.path, picture.record.to_dict(), picture))
         for name in files or []:
             found.append(Item(f"file-{name}", Path(name).name, Path(name), {}))
         return found
@@ -276,6 +276,6 @@ def _thumbnail(item: Item) -> FileData | None:
     return None if item.picture is None else FileData(path=str(item.picture.thumbnail_path))
 
 
-def _title(record: dict[str, Any], picture_id: str) -> str:
-    words = str(record.get("settings", {}).get("prompt", "")) or "no prompt"
-    return f"{words[:40]}{'...' if len(words) > 40 else ''} · {picture_id[-6:]}"
+def _title(picture: Picture) -> str:
+    words = picture.record.settings.prompt
+    return f"{words[:40]}{'...' if len(words) > 40 else ''} · {picture.id[-6:]}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.pictures.gallery import Picture
-from studio.pictures.png import read_settings
+from studio.pictures.settings_reader import read_settings
 from studio.ui.compare.table import ScoredSet
 
 
@@ -60,7 +60,8 @@ def record_of(item: Item) -> dict[str, Any]:
     if item.record:
         return item.record
     try:
-        return read_settings(item.path).record
+        found = read_settings(item.path)
+        return {"settings": found.values} if found.record is None else found.record.to_dict()
     except ValueError:
         return {}
 

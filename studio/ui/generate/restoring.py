@@ -11,7 +11,7 @@ import gradio as gr
 from studio.home.settings import Settings
 from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
-from studio.pictures.png import read_settings
+from studio.pictures.settings_reader import STUDIO, read_settings
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.lora_stack import restored_stack
 from studio.ui.generate.notes import model_note, size_note
@@ -38,7 +38,7 @@ class Restorer:
             self.gallery.star(picture.id, action == "star")
             details: DetailsContent = details_of_picture(self.gallery.get(picture.id))
             return (gr.skip(), details, *form_updates())
-        form = wanted(action, dict(picture.record["settings"]))
+        form = wanted(action, picture.record.settings.to_dict())
         return (gr.Tabs(selected="generate"), gr.skip(), *form_updates(**form))
 
     @shows_errors
@@ -46,8 +46,13 @@ class Restorer:
         """A dropped picture: (the drop zone emptied, *form)."""
         if path is None:
             return (gr.skip(), *form_updates())
-        found = read_settings(Path(path), max_megapixels=self.settings.max_megapixels)
-        gr.Info(f"Restored from {Path(path).name}", duration=4)
+        found = read_settings(Path(path))
+        written = "" if found.source == STUDIO else f", written by {found.source}"
+        left_out = found.left_out_words()
+        gr.Info(
+            f"Restored from {Path(path).name}{written}" + (f". Left out: {left_out}" if left_out else ""),
+            duration=15 if left_out else 4,
+        )
         return (None, *form_updates(**as_form(found.values)))
 
 

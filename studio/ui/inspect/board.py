@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
@@ -88,7 +88,7 @@ class Boards:
         picture = self.gallery.get(key)
         return self.opened.open_master(
             picture.path,
-            title=title_of(picture.record),
+            title=title_of(picture.record.settings.prompt),
             preview=picture.preview_path,
             thumbnail=picture.thumbnail_path,
             width_px=picture.width_px,
@@ -103,10 +103,10 @@ class Boards:
         """(words, key) of the newest pictures of the gallery, and of those that are chosen already."""
         listed = [
             (
-                f"{title_of(picture.record)}  ·  {picture.width_px} × {picture.height_px}  ·  {picture.id[-6:]}",
-                picture.id,
+                f"{title_of(one.record.settings.prompt)}  ·  {one.width_px} × {one.height_px}  ·  {one.id[-6:]}",
+                one.id,
             )
-            for picture in self.gallery.pictures(limit=80)
+            for one in self.gallery.pictures(limit=80)
         ]
         known = {key for _, key in listed}
         return listed + [(self.subject(key).title, key) for key in chosen if key not in known]
@@ -169,11 +169,8 @@ def gains_of(settings: InspectSettings) -> dict[tuple[str, int], float]:
     return gains
 
 
-def title_of(record: Mapping[str, Any]) -> str:
-    """The prompt in at most 48 letters."""
-    words = str(record["settings"].get("prompt", ""))
-    if not words:
-        return "no prompt"
+def title_of(words: str) -> str:
+    """A prompt in at most 48 letters."""
     return words if len(words) <= 48 else f"{words[:45]}..."
 
 

@@ -19,7 +19,7 @@ from studio.cli.main import app
 from studio.home.workspace import Workspace
 from studio.models.catalogue import CATALOGUE
 from studio.pictures.gallery import Gallery
-from studio.pictures.png import read_settings
+from studio.pictures.settings_reader import read_settings
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 

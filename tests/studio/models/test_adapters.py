@@ -22,8 +22,8 @@ from studio.home.workspace import Workspace
 from studio.models.adapters import list_adapters, read_header, resolve_adapter
 from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
-from studio.pictures.png import read_settings
 from studio.pictures.record import picture_record
+from studio.pictures.settings_reader import read_settings
 from studio.pipeline.draw import render
 from studio.pipeline.opening import OpenedModel, load_pipeline
 from studio.queue.table import JobTable

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from studio.pictures.png import read_settings, write_png
+from studio.pictures.png import write_png
+from studio.pictures.settings_reader import read_settings
 from studio.render_request import RenderRequest
 
 A1111 = "a castle\nNegative prompt: fog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x768"

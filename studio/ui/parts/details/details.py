@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from gradio.data_classes import FileData, GradioModel
 
 from studio.pictures.gallery import Picture
+from studio.pictures.record import PictureRecord
 from studio.queue.table import Job
+from studio.render_request import RenderRequest
 from studio.ui.components import Drawn
 from studio.ui.messages import short_seconds
 
@@ -56,39 +57,40 @@ class PictureDetails(Drawn):
 """
 
 
-def settings_chips(settings: dict[str, Any]) -> tuple[Chip, ...]:
-    """The six numbers that a render is told."""
-    width_px, height_px = int(settings["width_px"]), int(settings["height_px"])
+def settings_chips(settings: RenderRequest, *, width_px: int = 0, height_px: int = 0) -> tuple[Chip, ...]:
+    """The six numbers that a render is told; a finished picture's own size, where it is given."""
+    width_px, height_px = width_px or settings.width_px, height_px or settings.height_px
     return (
         Chip(name="width", text=str(width_px), unit="px"),
         Chip(name="height", text=str(height_px), unit="px"),
         Chip(name="area", text=f"{width_px * height_px / 1e6:.1f}", unit="MP"),
-        Chip(name="steps", text=str(settings["num_inference_steps"])),
-        Chip(name="guidance", text=f"{settings['guidance_scale']:g}"),
-        Chip(name="seed", text=str(settings["seed"])),
+        Chip(name="steps", text=str(settings.num_inference_steps)),
+        Chip(name="guidance", text=f"{settings.guidance_scale:g}"),
+        Chip(name="seed", text=str(settings.seed)),
     )
 
 
 def details_of_job(job: Job) -> DetailsContent:
     """What a job that has no picture yet was told."""
+    settings = RenderRequest.from_dict(job.request)
     return DetailsContent(
         title=f"Job {job.id}",
-        prompt=str(job.request["prompt"]),
-        negative_prompt=str(job.request["negative_prompt"]),
-        chips=settings_chips(job.request),
-        rows=(("model", str(job.request["model"])),),
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt,
+        chips=settings_chips(settings),
+        rows=(("model", settings.model),),
     )
 
 
 def details_of_picture(picture: Picture) -> DetailsContent:
     """What a finished picture was made from and what it cost."""
-    settings = picture.record["settings"]
+    settings = picture.record.settings
     return DetailsContent(
         id=picture.id,
         title=picture.path.name,
-        prompt=str(settings["prompt"]),
-        negative_prompt=str(settings.get("negative_prompt", "")),
-        chips=settings_chips({**settings, "width_px": picture.width_px, "height_px": picture.height_px}),
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt,
+        chips=settings_chips(settings, width_px=picture.width_px, height_px=picture.height_px),
         rows=tuple(record_rows(picture.record)),
         starred=picture.starred,
         file_name=picture.path.name,
@@ -96,24 +98,19 @@ def details_of_picture(picture: Picture) -> DetailsContent:
     )
 
 
-def record_rows(record: dict[str, Any]) -> list[tuple[str, str]]:
+def record_rows(record: PictureRecord) -> list[tuple[str, str]]:
     """(name, value) of what a record tells beyond the settings; a picture from elsewhere tells less."""
-    model = record.get("model", {})
-    rows = [("model", str(model.get("title", record["settings"]["model"])))]
-    if "weights_hash" in model:
-        rows.append(("weights", str(model["weights_hash"])))
-    rows += [
-        (name.replace("_", " "), str(record[name]))
-        for name in ("device", "dtype", "decode_path", "imported_from")
-        if name in record
+    rows = [
+        ("model", record.model.title or record.settings.model),
+        ("weights", record.model.weights_hash),
+        ("device", record.device),
+        ("dtype", record.dtype),
+        ("decode path", record.decode_path),
+        ("imported from", record.imported_from),
+        *((name.replace("_", " "), short_seconds(spent)) for name, spent in record.timings_s.items()),
+        ("peak memory", f"{record.peak_memory_mib} MiB" if record.peak_memory_mib else ""),
+        *(("LoRA", f"{Path(a.path).stem} × {a.weight:g}, {a.layers} layers") for a in record.adapters),
+        ("resumed from step", str(record.resumed_from_step) if record.resumed_from_step else ""),
+        *(("note", note) for note in record.notes),
     ]
-    rows += [(name.replace("_", " "), short_seconds(s)) for name, s in record.get("timings_s", {}).items()]
-    if "peak_memory_mib" in record:
-        rows.append(("peak memory", f"{record['peak_memory_mib']} MiB"))
-    rows += [
-        ("LoRA", f"{Path(worn['path']).stem} × {worn['weight']:g}, {worn['layers']} layers")
-        for worn in record.get("adapters", ())
-    ]
-    if record.get("resumed_from_step"):
-        rows.append(("resumed from step", str(record["resumed_from_step"])))
-    return rows + [("note", str(note)) for note in record.get("notes", [])]
+    return [(name, value) for name, value in rows if value]

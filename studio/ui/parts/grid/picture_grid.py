@@ -86,7 +86,7 @@ def grid_picture(picture: Picture) -> GridPicture:
     return GridPicture(
         id=picture.id,
         thumbnail=FileData(path=str(picture.thumbnail_path)),
-        prompt=str(picture.record["settings"]["prompt"]),
+        prompt=picture.record.settings.prompt,
         width_px=picture.width_px,
         height_px=picture.height_px,
         starred=picture.starred,
