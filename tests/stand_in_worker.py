@@ -20,6 +20,7 @@ from studio.home.worker_log import say
 from studio.home.workspace import Workspace, held_lock, write_lock_note
 from studio.pictures.gallery import Gallery
 from studio.pictures.previews import write_live_preview
+from studio.pictures.record import PictureRecord
 from studio.queue.table import Job, JobTable, Progress
 from studio.render_request import RenderRequest
 from studio.work.worker import Worker
@@ -78,7 +79,7 @@ class StandIn:
             self.jobs.report(job.id, Progress("denoising", step, steps, 0.1, 0.0), str(preview))
         rng = np.random.default_rng(request.seed)
         image = rng.integers(0, 256, (request.height_px, request.width_px, 3), dtype=np.uint8)
-        picture = self.gallery.add(image, {"settings": request.to_dict()})
+        picture = self.gallery.add(image, PictureRecord(settings=request))
         self.jobs.finish(job.id, {"picture": picture.id})
         return True
 

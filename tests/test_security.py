@@ -19,6 +19,7 @@ import pytest
 
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
+from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
 from tests.served_app import Visitor, served
 
@@ -47,7 +48,7 @@ def home(outside: Path) -> Path:
     request = RenderRequest(
         prompt="sea", width_px=256, height_px=256, num_inference_steps=2, guidance_scale=1, seed=1
     )
-    Gallery(workspace).add(image, {"settings": request.to_dict()})
+    Gallery(workspace).add(image, PictureRecord(settings=request))
     (workspace.root / "notes.txt").write_bytes(CANARY)
     (workspace.runs / "config.json").write_bytes(CANARY)
     (workspace.pictures / "link.png").symlink_to(outside / "secret.png")

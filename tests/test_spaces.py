@@ -149,7 +149,7 @@ def test_it_draws_in_place_on_a_lent_gpu(space: Space, ada: Visitor, picture: st
     assert not (space.home / "logs" / "worker.log").exists(), "a worker process was started"
     found = Gallery(Workspace(space.home)).get(picture)
     assert (found.width_px, found.height_px) == (256, 256)
-    assert found.record["settings"]["prompt"] == PROMPT
+    assert found.record.settings.prompt == PROMPT
 
 
 def test_the_limits_stand_on_the_page_and_training_does_not(ada: Visitor) -> None:

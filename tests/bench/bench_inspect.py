@@ -22,6 +22,7 @@ from playwright.sync_api import sync_playwright
 
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
+from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
 from tests.browser.conftest import CHROMIUM, Server, open_studio
 from tests.browser.screenshots import ridges
@@ -82,7 +83,7 @@ def serve_large_pictures(home: Path, count: int, side_px: int = 4096) -> Server:
                 pixels = np.asarray(opened.convert("RGB"))[:side_px, :side_px]
         else:
             pixels = ridges(side_px, side_px, index)
-        gallery.add(pixels, {"settings": request.to_dict()})
+        gallery.add(pixels, PictureRecord(settings=request))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

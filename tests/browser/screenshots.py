@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
+from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
 from tests.browser.conftest import CHROMIUM, Server
 
@@ -149,7 +150,7 @@ def serve_drawn_pictures(home: Path) -> Server:
             guidance_scale=3.0,
             seed=seed,
         )
-        picture = gallery.add(ridges(width_px, height_px, seed), {"settings": request.to_dict()})
+        picture = gallery.add(ridges(width_px, height_px, seed), PictureRecord(settings=request))
         gallery.star(picture.id, seed % 5 == 2)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from studio.pictures.record import ModelUsed, PictureRecord
 from studio.render_request import RenderRequest
 from tests.browser.conftest import Server, chart
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TABLE, STAGE = ".compare-table", "#compare-stage .viewer"
 
 
-def record(prompt: str, seed: int) -> dict[str, object]:
+def record(prompt: str, seed: int) -> PictureRecord:
     request = RenderRequest(
         prompt=prompt,
         negative_prompt="",
@@ -30,7 +31,7 @@ def record(prompt: str, seed: int) -> dict[str, object]:
         guidance_scale=3.0,
         seed=seed,
     )
-    return {"settings": request.to_dict(), "model": {"id": "micro-4k", "title": "Micro-4K"}}
+    return PictureRecord(settings=request, model=ModelUsed(id="micro-4k", title="Micro-4K"))
 
 
 @pytest.fixture

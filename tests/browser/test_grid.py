@@ -11,6 +11,7 @@ import pytest
 
 from studio.home.settings import ROOT
 from studio.models.adapters import file_digest
+from studio.pictures.record import AdapterUsed, PictureRecord
 from studio.training.adapter_grid import plan_grid, submit_grid, usual_settings
 from tests.browser.conftest import Server
 from tests.finetune.test_checkpoint_adapter import checkpoint
@@ -43,18 +44,12 @@ def drawn(server: Server, tmp_path: Path) -> list[str]:
 
         for step in (20, 40):
             export_step(run, step, family="sd3")
-        worn = [
-            {
-                "path": use.path,
-                "weight": use.weight,
-                "digest": file_digest(home.root / use.path),
-                "layers": 1,
-                "unused_keys": 0,
-            }
+        worn = tuple(
+            AdapterUsed(path=use.path, weight=use.weight, digest=file_digest(home.root / use.path), layers=1)
             for use in request.adapters
-        ]
+        )
         pixels = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        names.append(gallery.add(pixels, {"settings": request.to_dict(), "adapters": worn}).path.name)
+        names.append(gallery.add(pixels, PictureRecord(settings=request, adapters=worn)).path.name)
     assert submit_grid(run, grid, jobs=server.jobs, gallery=gallery) == 0
     return names
 

@@ -90,7 +90,7 @@ def test_a_killed_worker_is_told_of_and_its_job_resumes(
     )
     wait_for_picture_of(page, "through a crash")
     (picture,) = real_server.gallery.pictures(search="through a crash")
-    assert picture.record["resumed_from_step"] > 0
+    assert picture.record.resumed_from_step > 0
 
 
 def test_a_restarted_server_finds_the_render_still_running(
@@ -122,13 +122,13 @@ def test_base_against_lora_with_one_seed_remembered_and_brought_back(
     wait_until(lambda: real_server.gallery.count(search="a lake") == 2)
     base, oil = sorted(
         real_server.gallery.pictures(search="a lake"),
-        key=lambda one: one.record["settings"]["adapters"][0]["weight"],
+        key=lambda one: one.record.settings.adapters[0].weight,
     )
-    settings = [one.record["settings"] for one in (base, oil)]
-    assert [one["seed"] for one in settings] == [7, 7]
-    assert [one["adapters"][0]["weight"] for one in settings] == [0, 1]
-    assert base.record["adapters"] == []
-    assert oil.record["adapters"][0]["layers"] > 0
+    settings = [one.record.settings for one in (base, oil)]
+    assert [one.seed for one in settings] == [7, 7]
+    assert [one.adapters[0].weight for one in settings] == [0, 1]
+    assert base.record.adapters == ()
+    assert oil.record.adapters[0].layers > 0
     with Image.open(base.path) as first, Image.open(oil.path) as second:
         assert not np.array_equal(np.asarray(first), np.asarray(second))
 

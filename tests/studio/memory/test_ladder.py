@@ -22,10 +22,10 @@ from studio.memory.ladder import is_out_of_memory, render_fitting
 from studio.memory.measured import measurements
 from studio.memory_rungs import CHANGES_PICTURE, RUNGS, Rung
 from studio.models.lookup import find_model
-from studio.pictures.record import picture_record
 from studio.pipeline.draw import RenderResult, render
 from studio.pipeline.opening import PipelineKeeper, device_name, load_pipeline
 from studio.render_request import RenderRequest
+from studio.rendering.drawn_record import drawn_record
 
 NewRequest = Callable[..., RenderRequest]
 CPU = torch.device("cpu")
@@ -45,8 +45,8 @@ def test_weights_come_and_go_and_the_picture_stays(folder: Path, new_request: Ne
     moved = load_pipeline(entry, device=CPU, rung=rung)
     for _ in range(2):  # the second time the prompt is known and the text encoders rest
         np.testing.assert_array_equal(render(moved, new_request()).image, whole.image)
-    record = picture_record(moved, new_request(), render(moved, new_request()))
-    assert record["memory"] == {"rung": rung, "gave_up": []}
+    record = drawn_record(moved, new_request(), render(moved, new_request()))
+    assert (record.rung, record.gave_up) == (rung, ())
 
 
 def test_smaller_weights_change_the_picture_a_little_and_say_so(
@@ -63,7 +63,7 @@ def test_smaller_weights_change_the_picture_a_little_and_say_so(
     difference = np.abs(result.image.astype(int) - whole.image.astype(int))
     assert 0 < difference.mean() < 3
     assert any("changes the picture a little" in note for note in result.notes)
-    assert picture_record(small, request, result)["memory"] == {"rung": "int8", "gave_up": []}
+    assert drawn_record(small, request, result).to_dict()["memory"] == {"rung": "int8", "gave_up": []}
 
 
 def runs_out(times: int, error: Exception) -> Callable[..., RenderResult]:
@@ -96,7 +96,10 @@ def test_out_of_memory_tries_the_next_rung_once(
     keeper, request = PipelineKeeper(), new_request(num_inference_steps=3)
     opened, result = render_fitting(keeper, entry, request, home=tmp_path, say=said.append)
     assert (opened.rung, result.gave_up) == ("int8", ("resident",))
-    assert picture_record(opened, request, result)["memory"] == {"rung": "int8", "gave_up": ["resident"]}
+    assert drawn_record(opened, request, result).to_dict()["memory"] == {
+        "rung": "int8",
+        "gave_up": ["resident"],
+    }
     assert said == [f"{entry.id}: out of memory where everything stays on the GPU"]
 
 

@@ -22,12 +22,12 @@ from studio.home.workspace import Workspace
 from studio.models.adapters import list_adapters, read_header, resolve_adapter
 from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
-from studio.pictures.record import picture_record
 from studio.pictures.settings_reader import read_settings
 from studio.pipeline.draw import render
 from studio.pipeline.opening import OpenedModel, load_pipeline
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest, expand_requests, parse_adapter
+from studio.rendering.drawn_record import drawn_record
 from studio.rendering.job import RenderJobs
 from tests.finetune.lora.test_files import trained
 
@@ -146,7 +146,7 @@ def test_record_and_notes(opened: OpenedModel, adapters: Path, quick: Any, tmp_p
     request = quick(AdapterUse(OIL, 0.5), AdapterUse(str(tmp_path / "odd.safetensors")))
     result = render(opened, request, adapter_root=adapters)
     assert result.notes == ("Of odd.safetensors, 1 keys fit nothing here and were not used.",)
-    record = json.loads(json.dumps(picture_record(opened, request, result)))
+    record = json.loads(json.dumps(drawn_record(opened, request, result).to_dict()))
     assert record["settings"]["adapters"][0] == {"path": OIL, "weight": 0.5}
     assert [a["unused_keys"] for a in record["adapters"]] == [0, 1]
     assert all(len(a["digest"]) == 16 and a["layers"] > 5 for a in record["adapters"])
@@ -165,7 +165,7 @@ def test_a_job_wears_adapters_of_the_home_and_the_file_says_so(
     assert job is not None
     assert renders.do(job)
     (picture,) = Gallery(workspace).pictures()
-    assert picture.record["settings"]["adapters"] == [{"path": OIL, "weight": 1.0}]
+    assert [(use.path, use.weight) for use in picture.record.settings.adapters] == [(OIL, 1.0)]
     assert RenderRequest.from_dict(read_settings(picture.path).values) == request
     (workspace.root / OIL).unlink()
     jobs.submit("render", request.to_dict(), label="gone")

@@ -21,6 +21,7 @@ from studio.home.workspace import Workspace
 from studio.pictures import previews as picture_views
 from studio.pictures.gallery import Gallery, Picture
 from studio.pictures.png import RECORD_CHUNK
+from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
 from studio.ui.lookup import find_picture
 
@@ -35,7 +36,7 @@ def gallery(workspace: Workspace) -> Gallery:
 @pytest.fixture
 def add(gallery: Gallery, noise: np.ndarray, new_request: NewRequest) -> Callable[[str], Picture]:
     def add_one(prompt: str = "mountains at dusk") -> Picture:
-        return gallery.add(noise, {"settings": new_request(prompt=prompt).to_dict()})
+        return gallery.add(noise, PictureRecord(settings=new_request(prompt=prompt)))
 
     return add_one
 
@@ -54,12 +55,12 @@ def test_a_picture_and_its_three_files(
         assert (preview.format, preview.size) == ("JPEG", (128, 96))
         assert all(layer[1:3] == (1, 1) for layer in preview.layer)  # 4:4:4
     assert gallery.get(picture.id) == picture
-    assert picture.record["id"] == picture.id
+    assert picture.record.id == picture.id
 
 
 def test_thumbnails_are_small(gallery: Gallery, new_request: NewRequest) -> None:
     image = np.zeros((640, 1280, 3), dtype=np.uint8)
-    picture = gallery.add(image, {"settings": new_request().to_dict()})
+    picture = gallery.add(image, PictureRecord(settings=new_request()))
     with Image.open(picture.thumbnail_path) as thumbnail:
         assert thumbnail.size == (512, 256)
 
@@ -194,7 +195,7 @@ def without_rows(workspace: Workspace) -> None:
 def rewritten(picture: Picture, noise: np.ndarray, **changes: object) -> None:
     """Its master with another record."""
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_text(RECORD_CHUNK, json.dumps({**picture.record, **changes}))
+    chunks.add_text(RECORD_CHUNK, json.dumps({**picture.record.to_dict(), **changes}))
     Image.fromarray(noise).save(picture.path, pnginfo=chunks)
 
 
@@ -214,12 +215,12 @@ def test_half_a_letter_in_a_record_hurts_nothing(
     workspace: Workspace, add: Callable[..., Picture], noise: np.ndarray
 ) -> None:
     picture = add()
-    settings = picture.record["settings"] | {"prompt": "a smile \ud83d and a whole one \ud83d\ude00"}
+    settings = picture.record.settings.to_dict() | {"prompt": "a smile \ud83d and a whole one \ud83d\ude00"}
     rewritten(picture, noise, settings=settings)
     without_rows(workspace)
     (found,) = Gallery(workspace).pictures(search="whole one")
-    assert found.record["settings"]["prompt"] == "a smile \ufffd and a whole one \U0001f600"
-    json.dumps(found.record, ensure_ascii=False).encode()
+    assert found.record.settings.prompt == "a smile \ufffd and a whole one \U0001f600"
+    json.dumps(found.record.to_dict(), ensure_ascii=False).encode()
     assert ids(Gallery(workspace).pictures(search="\ud83d")) == [picture.id]
 
 
@@ -296,7 +297,7 @@ def test_importing_keeps_every_byte(
     imported = elsewhere.import_file(original.path)
     assert imported.path.read_bytes() == original.path.read_bytes()
     assert ids(elsewhere.pictures(search="imported")) == [imported.id]
-    assert imported.record["imported_from"] == original.path.name
+    assert imported.record.imported_from == original.path.name
 
 
 def test_importing_from_other_tools(gallery: Gallery, noise: np.ndarray, tmp_path: Path) -> None:
@@ -304,7 +305,7 @@ def test_importing_from_other_tools(gallery: Gallery, noise: np.ndarray, tmp_pat
     chunks.add_text("parameters", "castle\nSteps: 20, CFG scale: 7, Seed: 5, Size: 128x96, Model: m")
     Image.fromarray(noise).save(tmp_path / "a.png", pnginfo=chunks)
     imported = gallery.import_file(tmp_path / "a.png")
-    assert (imported.record["source"], imported.record["settings"]["seed"]) == ("a1111", 5)
+    assert (imported.record.source, imported.record.settings.seed) == ("AUTOMATIC1111", 5)
     assert imported.preview_path.is_file()
     assert imported.thumbnail_path.is_file()
 

@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from studio.models.lookup import find_model
-from studio.pictures.record import picture_record
+from studio.pictures.record import PictureRecord
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.draw import RenderResult, render
 from studio.pipeline.opening import OpenedModel, PipelineKeeper, load_pipeline
 from studio.pipeline.saved_latents import read_latents
 from studio.queue.table import Progress
 from studio.render_request import RenderRequest
+from studio.rendering.drawn_record import drawn_record
 
 NewRequest = Callable[..., RenderRequest]
 
@@ -261,16 +262,12 @@ def test_costs_are_measured(opened: OpenedModel, new_request: NewRequest) -> Non
 def test_the_record_is_plain_and_complete(sd3: OpenedModel, new_request: NewRequest) -> None:
     import json
 
-    record = picture_record(sd3, new_request(), render(sd3, new_request()))
-    assert json.loads(json.dumps(record)) == record
-    assert record["settings"] == new_request().to_dict()
-    assert record["model"]["weights_hash"] == sd3.weights_hash
-    assert (record["decode_path"], record["dtype"], record["memory"]["rung"]) == (
-        "f16-exact",
-        "float32",
-        "resident",
-    )
-    assert record["versions"]["torch"] == torch.__version__.partition("+")[0]
+    record = drawn_record(sd3, new_request(), render(sd3, new_request()))
+    assert PictureRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+    assert record.settings == new_request()
+    assert record.model.weights_hash == sd3.weights_hash
+    assert (record.decode_path, record.dtype, record.rung) == ("f16-exact", "float32", "resident")
+    assert record.versions["torch"] == torch.__version__.partition("+")[0]
 
 
 def test_one_model_is_kept_open(sd3_folder: Path, flux_folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.record import PictureRecord
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.ui.generate.handlers import Desk
@@ -61,7 +62,7 @@ def add_picture(
     """A picture as the worker adds it; noise unless an image, HWC uint8, is given."""
     if image is None:
         image = np.random.default_rng(seed).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    return gallery.add(image, {"settings": a_request(prompt, seed=seed).to_dict()})
+    return gallery.add(image, PictureRecord(settings=a_request(prompt, seed=seed)))
 
 
 def submit(jobs: JobTable, prompt: str = "mountains at dusk", *, seed: int = 7) -> int:

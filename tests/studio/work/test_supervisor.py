@@ -305,6 +305,6 @@ def test_killed_mid_render_the_picture_comes_out_the_same(
         records.append(picture.record)
         with Image.open(picture.path) as image:
             images.append(np.array(image))
-    assert records[0]["resumed_from_step"] == 0
-    assert records[1]["resumed_from_step"] >= 8
+    assert records[0].resumed_from_step == 0
+    assert records[1].resumed_from_step >= 8
     np.testing.assert_array_equal(*images)

@@ -66,7 +66,7 @@ def test_a_render_ends_in_the_gallery(
         assert (job.state, job.error, job.worker_pid) == ("done", None, os.getpid())
         assert job.result is not None
         picture = Gallery(workspace).get(job.result["picture"])
-        assert picture.record["settings"] == wanted.to_dict()
+        assert picture.record.settings == wanted
         with Image.open(picture.path) as image:
             images.append(np.array(image))
         assert job.preview is not None
@@ -102,7 +102,7 @@ def test_cancelling_keeps_the_last_preview_and_retrying_resumes(
     jobs.retry(job_id)
     worker.run_next()
     (picture,) = Gallery(workspace).pictures()
-    assert picture.record["resumed_from_step"] == 5
+    assert picture.record.resumed_from_step == 5
 
 
 @pytest.mark.parametrize(

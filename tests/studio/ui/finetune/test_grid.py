@@ -13,6 +13,7 @@ import pytest
 from finetune.run_folder import RunFolder
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
+from studio.pictures.record import AdapterUsed, PictureRecord
 from studio.queue.table import JobTable
 from studio.training.adapter_grid import grid_states, plan_grid, remembered_settings
 from studio.training.runs import Trainings
@@ -39,8 +40,11 @@ def drawn(desk: GridDesk, run: RunFolder) -> None:
     assert settings is not None
     for number, request in enumerate(plan_grid(run, settings, home=home).requests()):
         pixels = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        worn = [{"path": use.path, "digest": file_digest(home / use.path)} for use in request.adapters]
-        desk.gallery.add(pixels, {"settings": request.to_dict(), "adapters": worn})
+        worn = tuple(
+            AdapterUsed(path=use.path, weight=use.weight, digest=file_digest(home / use.path))
+            for use in request.adapters
+        )
+        desk.gallery.add(pixels, PictureRecord(settings=request, adapters=worn))
 
 
 def event(**values: Any) -> gr.EventData:
