@@ -1,17 +1,16 @@
 """Finished pictures: files on disk that carry their own record, and a table to find them by.
 
 The file comes first. A picture without a row is taken up again, a row without a file says so, and masters
-are never written twice. Not here: what is inside a PNG (`studio.pictures.png`), views (`studio.pictures.previews`).
+are never written twice. Not here: the files (`studio.pictures.files`), what is inside one (`studio.pictures.png`).
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.home.database import Database, DatabaseBusy, NotThere
-from studio.home.disk import MIB, require_free, whole_file
 from studio.home.ownership import Viewer, everybody, mine, prepare
 from studio.home.settings import LOCAL_MAX_MEGAPIXELS
 from studio.home.text import whole_text
 from studio.home.workspace import Workspace
-from studio.pictures.png import check_megapixels, write_png
-from studio.pictures.previews import write_preview, write_stand_in, write_thumbnail
+from studio.pictures.files import PictureFiles
+from studio.pictures.png import check_megapixels
 from studio.pictures.record import PictureRecord
 from studio.pictures.settings_reader import PictureSettings, read_settings
 from studio.render_request import RenderRequest
@@ -71,6 +69,7 @@ class Gallery:
     def __init__(self, workspace: Workspace, *, viewer: Viewer = everybody) -> None:
         """`viewer` sees its own pictures alone, see `studio.home.ownership`."""
         self.workspace, self.viewer = workspace, viewer
+        self.files = PictureFiles(workspace)
         self._database = Database(workspace.database)
         if viewer is not everybody:
             prepare(self._database)
@@ -85,17 +84,9 @@ class Gallery:
         Under a `picture_id` that was chosen before (`new_picture_id`) it may be asked again, and keeps one picture.
         """
         height, width = image.shape[:2]
-        # A PNG of noise is a little larger than its pixels, and the two JPEGs come on top.
-        require_free(self.workspace.pictures, 2 * image.nbytes / MIB)
         picture_id = new_picture_id() if picture_id is None else picture_id
         record = replace(record, id=picture_id, created_at=time.time())
-        try:
-            write_png(self._master(picture_id), image, record)
-            write_preview(self._preview(picture_id), image)
-            write_thumbnail(self._thumbnail(picture_id), image)
-        except ValueError:
-            self._delete_files(picture_id)
-            raise
+        self.files.write(picture_id, image, record)
         self._insert(width, height, record)
         return self.get(picture_id)
 
@@ -106,7 +97,8 @@ class Gallery:
         picture = None if row is None else self._picture(row)
         if picture is None:
             raise NotThere(f"there is no picture {picture_id}; it was deleted, reload the page")
-        preview, damage = self._view(picture.preview_path, write_preview, picture.path)
+        preview, damage = self.files.shown_preview(picture_id)
+        self._note_unreadable(damage)
         return replace(picture, preview_path=preview, damage=damage or picture.damage)
 
     def pictures(
@@ -151,7 +143,7 @@ class Gallery:
         owned, owner = mine("pictures", self.viewer)
         rows = self._database.rows(f"SELECT id FROM pictures WHERE trashed_at IS NOT NULL AND {owned}", owner)
         for row in rows:
-            self._delete_files(row["id"])
+            self.files.delete(row["id"])
             self._database.write("DELETE FROM pictures WHERE id = ?", (row["id"],))
         return len(rows)
 
@@ -168,15 +160,7 @@ class Gallery:
         record = _importable(path, found)
         check_megapixels(path, found.width_px, found.height_px, max_megapixels)
         picture_id = new_picture_id()
-        require_free(self.workspace.pictures, 3 * path.stat().st_size / MIB)
-        try:
-            with whole_file(self._master(picture_id)) as part:
-                shutil.copyfile(path, part)
-            write_preview(self._preview(picture_id), self._master(picture_id))
-            write_thumbnail(self._thumbnail(picture_id), self._master(picture_id))
-        except ValueError:
-            self._delete_files(picture_id)
-            raise
+        self.files.copy(picture_id, path)
         record = replace(
             record, id=picture_id, created_at=time.time(), imported_from=path.name, source=found.source
         )
@@ -189,7 +173,7 @@ class Gallery:
 
     def _picture(self, row: sqlite3.Row) -> Picture | None:
         """None for a row whose record is broken here and in the file; `unreadable` names it then."""
-        path = self._master(row["id"])
+        path = self.files.master(row["id"])
         try:
             record = PictureRecord.from_dict(json.loads(row["record"]))
         except (ValueError, TypeError, RecursionError):
@@ -200,11 +184,12 @@ class Gallery:
                 return None
             text = json.dumps(record.to_dict())
             self._database.write("UPDATE pictures SET record = ? WHERE id = ?", (text, row["id"]))
-        thumbnail, damage = self._view(self._thumbnail(row["id"]), write_thumbnail, path)
+        thumbnail, damage = self.files.shown_thumbnail(row["id"])
+        self._note_unreadable(damage)
         return Picture(
             id=row["id"],
             path=path,
-            preview_path=self._preview(row["id"]),
+            preview_path=self.files.preview(row["id"]),
             thumbnail_path=thumbnail,
             width_px=row["width_px"],
             height_px=row["height_px"],
@@ -214,20 +199,6 @@ class Gallery:
             record=record,
             damage=damage,
         )
-
-    def _view(self, view: Path, write: Callable[[Path, Path], None], master: Path) -> tuple[Path, str]:
-        """A view that is there or can be made; else a stand-in and the reason, which `unreadable` names too."""
-        if view.is_file():
-            return view, ""
-        try:
-            write(view, master)
-        except ValueError as error:
-            self._note_unreadable(str(error))
-            stand_in = self.workspace.previews / "stand-in.jpg"
-            if not stand_in.is_file():
-                write_stand_in(stand_in)
-            return stand_in, str(error)
-        return view, ""
 
     def _insert(self, width_px: int, height_px: int, record: PictureRecord) -> None:
         self._database.write(
@@ -270,12 +241,8 @@ class Gallery:
         return tuple(unreadable)
 
     def _note_unreadable(self, sentence: str) -> None:
-        if sentence not in self.unreadable:
+        if sentence and sentence not in self.unreadable:
             self.unreadable = (*self.unreadable, sentence)
-
-    def _delete_files(self, picture_id: str) -> None:
-        for path in (self._thumbnail(picture_id), self._preview(picture_id), self._master(picture_id)):
-            path.unlink(missing_ok=True)
 
     def _conditions(self, search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
         words = whole_text(search).casefold().split()
@@ -283,15 +250,6 @@ class Gallery:
         parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
         sought = ["instr(search_text, ?) > 0"] * len(words)
         return " AND ".join([*parts, owned, *sought]), (*owner, *words)
-
-    def _master(self, picture_id: str) -> Path:
-        return self.workspace.pictures / f"{picture_id}.png"
-
-    def _preview(self, picture_id: str) -> Path:
-        return self.workspace.previews / f"{picture_id}.jpg"
-
-    def _thumbnail(self, picture_id: str) -> Path:
-        return self.workspace.thumbnails / f"{picture_id}.jpg"
 
 
 def new_picture_id() -> str:
@@ -313,7 +271,8 @@ def _importable(path: Path, found: PictureSettings) -> PictureRecord:
         return found.record
     wanted = ("prompt", "num_inference_steps", "guidance_scale", "seed", "width_px", "height_px", "model")
     if missing := [name for name in wanted if name not in found.values]:
+        beside = f" (left out: {words})" if (words := found.left_out_words()) else ""
         raise ValueError(
-            f"{path.name} does not say its {', '.join(missing)}; drop it on Generate to restore what it says"
+            f"{path.name} does not say its {', '.join(missing)}{beside}; drop it on Generate to restore what it says"
         )
     return PictureRecord(settings=RenderRequest.from_dict(found.values), source=found.source)

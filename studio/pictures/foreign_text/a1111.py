@@ -45,9 +45,14 @@ def format_parameters(record: PictureRecord) -> str:
         "Model": settings.model,
         "Version": record.versions.get("studio"),
     }
-    negative = [f"{NEGATIVE} {settings.negative_prompt}"] if settings.negative_prompt else []
+    negative = [f"{NEGATIVE} {_lines(settings.negative_prompt)}"] if settings.negative_prompt else []
     listed = ", ".join(f"{key}: {_quoted(str(value))}" for key, value in values.items() if value is not None)
-    return "\n".join([settings.prompt, *negative, listed])
+    return "\n".join([_lines(settings.prompt), *negative, listed])
+
+
+def _lines(text: str) -> str:
+    """With the line ends of every system as one: a lone return before ours would be read as one of Windows."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_parameters(text: str) -> Reading:
@@ -128,7 +133,7 @@ def _is_hires(pairs: Mapping[str, str]) -> bool:
 
 def _quoted(value: str) -> str:
     """In quotes if it would not survive between commas."""
-    if value == value.strip() and not any(mark in value for mark in ',"\n:\\|'):
+    if value.isprintable() and value == value.strip() and not any(mark in value for mark in ',":\\|'):
         return value
     return json.dumps(value, ensure_ascii=False)
 

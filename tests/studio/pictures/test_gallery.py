@@ -19,7 +19,7 @@ from studio.home import disk
 from studio.home.database import Database, DatabaseBusy
 from studio.home.workspace import Workspace
 from studio.pictures import previews as picture_views
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery, Picture, new_picture_id
 from studio.pictures.png import RECORD_CHUNK
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
@@ -272,7 +272,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half(
             part.write_bytes(b"half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(f"studio.pictures.gallery.{failing}", fill_up)
+    monkeypatch.setattr(f"studio.pictures.files.{failing}", fill_up)
     with pytest.raises(ValueError, match=r"the disk is full, .* free some space and try again"):
         add()
     assert ids(gallery.pictures()) == [whole.id]
@@ -300,9 +300,34 @@ def test_importing_keeps_every_byte(
     assert imported.record.imported_from == original.path.name
 
 
+def test_under_a_known_id_one_picture_is_kept(
+    gallery: Gallery, noise: np.ndarray, new_request: NewRequest, workspace: Workspace
+) -> None:
+    """A worker that died between keeping and saying so keeps it again."""
+    known = new_picture_id()
+    for prompt in ("first light", "first light"):
+        kept = gallery.add(noise, PictureRecord(settings=new_request(prompt=prompt)), picture_id=known)
+        assert kept.id == known
+    assert ids(gallery.pictures()) == [known]
+    assert [path.stem for path in workspace.pictures.glob("*.png")] == [known]
+
+
+def test_a_damaged_file_is_not_imported_and_leaves_nothing(
+    gallery: Gallery, add: Callable[..., Picture], workspace: Workspace, tmp_path: Path
+) -> None:
+    content = add().path.read_bytes()
+    gallery.trash(ids(gallery.pictures()))
+    gallery.empty_trash()
+    (tmp_path / "half.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"is damaged or cut off .* copy it again"):
+        gallery.import_file(tmp_path / "half.png")
+    assert list(workspace.root.rglob("*.png")) == []
+    assert gallery.count() == 0
+
+
 def test_importing_from_other_tools(gallery: Gallery, noise: np.ndarray, tmp_path: Path) -> None:
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("parameters", "castle\nSteps: 20, CFG scale: 7, Seed: 5, Size: 128x96, Model: m")
+    chunks.add_text("parameters", "castle\nSteps: 20, CFG scale: 7, Seed: 5, Size: 512x768, Model: m")
     Image.fromarray(noise).save(tmp_path / "a.png", pnginfo=chunks)
     imported = gallery.import_file(tmp_path / "a.png")
     assert (imported.record.source, imported.record.settings.seed) == ("AUTOMATIC1111", 5)
@@ -317,7 +342,12 @@ def test_importing_from_other_tools(gallery: Gallery, noise: np.ndarray, tmp_pat
         (
             "a.png",
             "castle\nSteps: 20, Seed: 5",
-            "does not say its guidance_scale, width_px, height_px, model",
+            "does not say its guidance_scale, width_px, height_px, model; drop it",
+        ),
+        (
+            "a.png",
+            "castle\nSteps: 20, CFG scale: 7, Seed: 5, Size: 500x300, Model: m",
+            r"width_px, height_px \(left out: Size: 500 x 300 \(here a multiple of 32\)",
         ),
         ("a.webp", None, "a.webp holds no settings"),
     ],
