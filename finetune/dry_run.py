@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 import torch
 
 from finetune.config.run_config import FinetuneConfig
-from finetune.loop import Trainer, peak_bytes
+from finetune.loop import Trainer
+from finetune.memory.peak import peak_bytes
 from finetune.run_folder import write_whole
 
 WARM_STEPS, TIMED_STEPS = 1, 2
@@ -38,25 +39,25 @@ class DryRun:
 def dry_run(trainer: Trainer) -> DryRun:
     """Take three steps, time the last two, and forget them; the process should end after it."""
     for step in range(1, WARM_STEPS + 1):
-        trainer.try_step(step)
+        trainer.learner.try_step(step)
     began = time.monotonic()
     for step in range(WARM_STEPS + 1, WARM_STEPS + TIMED_STEPS + 1):
-        trainer.try_step(step)
+        trainer.learner.try_step(step)
     per_step = (time.monotonic() - began) / TIMED_STEPS
     began = time.monotonic()
-    trainer.measure()
+    trainer.learner.measure()
     per_validation = time.monotonic() - began
     config = trainer.config
     forwards = len(config.validation.sigmas) * len(trainer.prepared.validation)
-    cuda = trainer.device.type == "cuda"
+    cuda = trainer.learner.device.type == "cuda"
     found = DryRun(
         seconds_per_step=per_step,
-        peak_bytes=peak_bytes(trainer.device),
-        device=torch.cuda.get_device_name(trainer.device) if cuda else "CPU",
-        num_trained=sum(parameter.numel() for parameter in trainer.parameters.values()),
+        peak_bytes=peak_bytes(trainer.learner.device),
+        device=torch.cuda.get_device_name(trainer.learner.device) if cuda else "CPU",
+        num_trained=sum(parameter.numel() for parameter in trainer.learner.parameters.values()),
         num_steps=config.schedule.num_steps,
         seconds_forecast=_seconds(config, per_step, per_validation, per_validation / forwards),
-        bytes_forecast=checkpoint_bytes(config, trainer.parameters.values())
+        bytes_forecast=checkpoint_bytes(config, trainer.learner.parameters.values())
         * (config.schedule.keep_checkpoints + 1),
         time=time.time(),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -9,6 +11,23 @@ import psutil
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STARTTIME_FIELD = 19
 """Of /proc/PID/stat, counted from the state, which follows the name: clock ticks since the boot, proc(5)."""
+
+
+NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""`creationflags` for a child that an interrupt of our terminal must not reach: what `start_new_session`, which
+Windows passes over, does elsewhere."""
+
+KILLED = -9
+"""The exit code, as `subprocess` tells it, of what was ended at once; Windows, without signals, has others."""
+
+
+def end_at_once(pid: int, born: str) -> bool:
+    """Whether that very process still ran; it has no time to save anything."""
+    if not is_alive(pid, born):
+        return False
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).kill()
+    return True
 
 
 def birth(pid: int) -> str | None:

@@ -10,7 +10,6 @@ Not here: what is in a checkpoint (`finetune.checkpointing`), training (`finetun
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from typing import Any, Literal
 
 from finetune.config.files import from_values, to_values
 from finetune.config.run_config import FinetuneConfig
+from finetune.locking import tried_lock
 from finetune.processes import birth, is_alive
 
 VERSION = 1
@@ -199,13 +199,9 @@ class RunFolder:
 
         Raises ValueError where another process holds it.
         """
-        with (self.path / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(
-                    f"{self.name} is being trained by another process; stop that one first"
-                ) from error
+        with tried_lock(self.path / "lock") as ours:
+            if not ours:
+                raise ValueError(f"{self.name} is being trained by another process; stop that one first")
             yield
 
 

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from studio.home.locks import held_lock, write_lock_note
 from studio.home.worker_log import say
-from studio.home.workspace import Workspace, held_lock, write_lock_note
+from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.previews import write_live_preview
 from studio.pictures.record import PictureRecord
-from studio.queue.table import Job, JobTable, Progress
+from studio.queue.job import Job, Progress
+from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.work.worker import Worker
 

@@ -22,12 +22,13 @@ LIBRARIES: list[tuple[str, set[str], set[str]]] = [
 
 FLOORS = """
 metrics
-finetune.config finetune.backbones finetune.processes finetune.checkpointing finetune.divergence finetune.ema
-finetune.run_folder finetune.objectives finetune.drawing finetune.optimizers finetune.sharding
+finetune.config finetune.backbones finetune.processes finetune.locking finetune.checkpointing finetune.divergence
+finetune.ema finetune.run_folder finetune.objectives finetune.drawing finetune.optimizers finetune.sharding
 finetune.data finetune.reporting finetune.samples finetune.training_state finetune.checkpoint_adapter
 finetune.captions finetune.lora finetune.preparing finetune.validation
 finetune.memory
 finetune.trained_model
+finetune.learner
 finetune.loop
 finetune.dry_run
 finetune.train
@@ -57,7 +58,7 @@ app
 # Entry points and tabs that nothing but the page or the user starts: what imports them would be upside down.
 NOT_IMPORTED = {"studio.cli": ("studio.cli",), "studio.ui": ("studio.ui", "app")}
 
-LONGEST_LINES = 400
+LONGEST_LINES = 300
 
 
 def modules(package: str) -> list[tuple[str, Path]]:
@@ -161,7 +162,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 def test_files_have_one_purpose_and_their_length_shows_it() -> None:
     long = {
         module: lines
-        for module, file in all_modules().items()
+        for module, file in [*all_modules().items(), *modules("tests")]
         if (lines := len(file.read_text(encoding="utf-8").splitlines())) > LONGEST_LINES
     }
     assert not long, long

@@ -6,12 +6,10 @@ Not here: files with a payload (`test_untrusted_files`), strangers on a public h
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import numpy as np
@@ -22,10 +20,10 @@ from studio.pictures.gallery import Gallery
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
 from tests.served_app import Visitor, served
+from tests.trap import CANARY, Trap, trap_set
 
 pytestmark = pytest.mark.process
 
-CANARY = b"canary-5b1f: nobody may read this"
 HF_TOKEN = "hf_" + "SecretSecretSecretSecretSecretSec1"
 PASSWORD = "pass-word-7"
 
@@ -70,37 +68,10 @@ def visitor(address: str) -> Iterator[Visitor]:
     one.close()
 
 
-class Trap(BaseHTTPRequestHandler):
-    """A service that only this machine reaches; it notes who asks."""
-
-    asked: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        if self.path.startswith("/hop"):
-            self.send_response(302)
-            self.send_header("Location", "/inner")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(CANARY)))
-        self.end_headers()
-        self.wfile.write(CANARY)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def trap() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Trap)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with trap_set() as at:
+        yield at
 
 
 def refused(answer: httpx.Response) -> bool:

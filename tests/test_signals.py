@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from studio.home.workspace import Workspace, lock_note
+from studio.home.locks import lock_note
+from studio.home.workspace import Workspace
 from studio.queue.table import JobTable
 from tests.served_app import free_port
 from tests.stand_in_worker import Brake

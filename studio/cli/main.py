@@ -26,7 +26,8 @@ from studio.models.catalogue import CATALOGUE
 from studio.models.lookup import check_available, check_options, check_size, find_model
 from studio.pictures.destination import destination
 from studio.pictures.gallery import Gallery
-from studio.queue.table import Job, JobTable
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.render_request import NUM_SEEDS, AdapterUse, expand_requests, parse_adapter, parse_size
 
 app = typer.Typer(

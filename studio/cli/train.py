@@ -24,7 +24,7 @@ from studio.home.workspace import Workspace
 from studio.models.files import read_json
 from studio.models.lookup import cached_folder, find_model
 from studio.training.command import start_training, training_command
-from studio.training.form import is_f16
+from studio.training.weights import is_f16
 
 LOOK_EVERY_S = 0.3
 

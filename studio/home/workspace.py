@@ -1,4 +1,4 @@
-"""Where everything lies: one root folder, opened once and passed in, and the locks that guard it.
+"""Where everything lies: one root folder, opened once and passed in.
 
 Not here: what is in the files (`studio.queue.table`, `studio.pictures.gallery`), the choice of the root
 (`studio.home.settings`).
@@ -6,17 +6,14 @@ Not here: what is in the files (`studio.queue.table`, `studio.pictures.gallery`)
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.processes import birth, is_alive
-from studio.home.code_mark import code_mark
 from studio.home.disk import disk_words, require_free
+from studio.home.locks import held_lock
 
 MIN_FREE_MIB = 16
 """Below this the studio does not open: not even its database could grow."""
@@ -127,59 +124,6 @@ class Workspace:
                     "or choose another home with --home"
                 )
             yield
-
-
-@contextmanager
-def held_lock(path: Path, *, about: dict[str, str] | None = None) -> Iterator[dict[str, object] | None]:
-    """Try to take the lock file `path`: yields None while we hold it, or what its holder wrote into it.
-
-    The file stays when the lock goes, so nobody can ever hold a deleted one.
-    """
-    with disk_words(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield _holder(descriptor)
-            return
-        write_lock_note(path, {} if about is None else about)
-        yield None
-    finally:
-        os.close(descriptor)
-
-
-def write_lock_note(path: Path, about: dict[str, str]) -> None:
-    """Say in a lock file that this process holds it. Only for the one that does."""
-    note = {"pid": os.getpid(), "born": birth(os.getpid()), "code": code_mark(), **about}
-    path.write_text(json.dumps(note), encoding="utf-8")
-
-
-def lock_note(path: Path) -> dict[str, object]:
-    """What the last holder of a lock file wrote, dead or alive; empty if nobody ever held it.
-
-    For looking only: trying the lock would turn away whoever wants it at that moment.
-    """
-    try:
-        note = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
-
-
-def holder_lives(note: dict[str, object]) -> bool:
-    """Whether the process that wrote this lock note still runs."""
-    pid, born = note.get("pid"), note.get("born")
-    return isinstance(pid, int) and isinstance(born, str) and is_alive(pid, born)
-
-
-def _holder(descriptor: int) -> dict[str, object]:
-    """What the holder wrote; empty while it is still writing."""
-    try:
-        note = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
-        return {}
-    return note if isinstance(note, dict) else {}
 
 
 def _try_writing(root: Path) -> None:

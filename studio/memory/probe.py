@@ -20,11 +20,11 @@ from diffusers import DiffusionPipeline
 from finetune.backbones import Family
 from finetune.config.run_config import FinetuneConfig
 from finetune.lora.layers import add_lora
+from finetune.memory.peak import forget_peak, peak_bytes
 from finetune.memory.training_memory import TEXT_TOKENS, TrainingMemory
 from finetune.optimizers import make_optimizer
 from studio.memory.fit_note import rungs_of
 from studio.memory_rungs import RenderMemory, Rung
-from studio.pipeline.draw import forget_peak_memory, peak_memory_mib
 from studio.pipeline.taking_rungs import settle, text_encoders_at_work
 
 _ENCODER_PLACES = ("text_encoder", "text_encoder_2", "text_encoder_3")
@@ -174,13 +174,13 @@ class _Meter:
         self._device, self._base = device, base_bytes
 
     def __call__(self, call: Callable[[], Any]) -> tuple[float, int, Any]:
-        forget_peak_memory(self._device)
+        forget_peak(self._device)
         began = time.perf_counter()
         result = call()
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         seconds = time.perf_counter() - began
-        peak = round(peak_memory_mib(self._device) * 2**20)
+        peak = peak_bytes(self._device)
         return seconds, peak - (self._base if self._device.type == "cpu" else 0), result
 
 

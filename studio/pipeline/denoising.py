@@ -29,7 +29,7 @@ from studio.pipeline.pace import Pace
 from studio.pipeline.prompt_cache import Embeds
 from studio.pipeline.saved_latents import SavedLatents, read_latents, save_latents
 from studio.pipeline.taking_rungs import text_encoders_at_work
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 
 SAVE_EVERY_STEPS, SAVE_EVERY_S = 4, 5.0

@@ -6,26 +6,22 @@ Not here: the steps (`studio.pipeline.denoising`), opening models (`studio.pipel
 
 from __future__ import annotations
 
-import re
-import resource
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from finetune.memory.peak import forget_peak, peak_bytes
 from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES, Rung
 from studio.models.lookup import check_options
 from studio.pipeline.coarse_first import Pass, plan_passes
 from studio.pipeline.denoising import Denoising, OnProgress
 from studio.pipeline.opening import OpenedModel
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 
 
@@ -68,7 +64,7 @@ def render(
     saved every few steps, and read from if they are there already.
     Raises RenderCancelled within one step of `on_progress` answering False.
     """
-    forget_peak_memory(opened.device)
+    forget_peak(opened.device)
     _refuse_too_few_steps(opened, request)
     check_options(opened.entry, rope=request.rope, speed=request.speed)
     size = _drawn_size(opened, request)
@@ -87,35 +83,13 @@ def render(
         image=_centre(image, request.width_px, request.height_px),
         latents=opened.family.unpack(latents, latent_shape).cpu(),
         timings_s={**drawing.timings_s, "decode": decode_s},
-        peak_memory_mib=peak_memory_mib(opened.device),
+        peak_memory_mib=peak_bytes(opened.device) / 2**20,
         decode_path=decode_path,
         resumed_from_step=drawing.first_step,
         seconds_per_step=drawing.pace.seconds_per_step,
         gave_up=gave_up,
         notes=_notes(opened, request, passes),
     )
-
-
-def forget_peak_memory(device: torch.device) -> None:
-    """Begin to measure anew, where the system lets it."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif sys.platform == "linux":
-        with suppress(OSError):  # forbidden in some containers
-            Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory_mib(device: torch.device) -> float:
-    """See `RenderResult.peak_memory_mib`."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    if sys.platform == "linux":  # the kernel's own mark, which can be reset; getrusage's cannot
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        if found:
-            return int(found[1]) / 2**10
-    # Linux counts in KiB, macOS in bytes.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _refuse_too_few_steps(opened: OpenedModel, request: RenderRequest) -> None:

@@ -1,80 +1,20 @@
 """The job table: what was asked for, who works on it, how far it is. The page wishes, the worker reports.
 
-Not here: doing the work (`studio.work.worker`), noticing a dead worker (`studio.work.supervisor`).
+Not here: what a job is (`studio.queue.job`), doing the work (`studio.work.worker`), noticing a dead worker
+(`studio.work.supervisor`).
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from studio.home.database import LOCK_TIMEOUT_S, Database, NotThere
 from studio.home.ownership import Viewer, everybody, mine, prepare
-
-State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-Kind = Literal["render", "score", "train"]
-Direction = Literal["up", "down", "front", "back"]
-
-ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "interrupted")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is."""
-
-    stage: str = ""
-    """Such as "loading model", "encoding prompt", "denoising", "decoding", "saving"."""
-
-    step: int = 0
-    """Steps done of this stage."""
-
-    num_steps: int = 0
-    seconds_per_step: float | None = None
-    seconds_left: float | None = None
-    """Of the whole job, where it can be foreseen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One row of the table, as it was when it was read. Times are seconds since 1970."""
-
-    id: int
-    kind: Kind
-    state: State
-    label: str
-    request: dict[str, Any]
-    progress: Progress
-    preview: str | None
-    """Path of the latest preview, a JPEG."""
-
-    result: dict[str, Any] | None
-    """{"picture": id} of a finished render."""
-
-    error: str | None
-    """Why it failed or was interrupted; kept while it waits to resume."""
-
-    created_at: float
-    started_at: float | None
-    finished_at: float | None
-    attempts: int
-    """How often a worker has taken it up since it was submitted or retried."""
-
-    cancel_requested: bool
-    worker_pid: int | None
-    worker_born: str | None = None
-    """See `finetune.processes.birth`: a pid alone may have been given away again."""
-
-    heartbeat_at: float | None = None
-
-
-def lost_words(job: Job, reason: str = "the worker died") -> str:
-    """Of a job whose worker is gone."""
-    return f"{reason} during {job.progress.stage or 'the start'}"
+from studio.queue.job import ENDED, Direction, Job, Kind, Progress, State, job_of, lost_words
 
 
 class JobTable:
@@ -109,7 +49,7 @@ class JobTable:
         row = self._database.row(f"SELECT * FROM jobs WHERE id = ? AND {owned}", (job_id, *owner))
         if row is None:
             raise NotThere(f"there is no job {job_id}; it was cleared away, reload the page")
-        return _job(row)
+        return job_of(row)
 
     def jobs(self, *, states: Sequence[State] | None = None, limit: int = 200) -> list[Job]:
         """Running ones first, then the queue in its order, then the ended ones, the last ended first."""
@@ -121,7 +61,7 @@ class JobTable:
             "CASE state WHEN 'queued' THEN place END, finished_at DESC, id DESC LIMIT ?",
             (*wanted, *owner, limit),
         )
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     def version(self) -> int:
         """Changes whenever `jobs` would answer differently."""
@@ -143,7 +83,7 @@ class JobTable:
                 "heartbeat_at = ?, attempts = attempts + 1, finished_at = NULL WHERE id = ?",
                 (worker_pid, worker_born, now, now, row["id"]),
             )
-            return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (row["id"],)).fetchone())
+            return job_of(connection.execute("SELECT * FROM jobs WHERE id = ?", (row["id"],)).fetchone())
 
     def heartbeat(self, job_id: int) -> None:
         """The worker lives and has this job in hand."""
@@ -284,27 +224,3 @@ class JobTable:
 
 _LAST_PLACE = "(SELECT COALESCE(MAX(place), 0) + 1 FROM jobs)"
 _FIRST_PLACE = "(SELECT COALESCE(MIN(place), 0) - 1 FROM jobs)"
-
-
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        kind=row["kind"],
-        state=row["state"],
-        label=row["label"],
-        request=json.loads(row["request"]),
-        progress=Progress(
-            row["stage"], row["step"], row["num_steps"], row["seconds_per_step"], row["seconds_left"]
-        ),
-        preview=row["preview"],
-        result=None if row["result"] is None else json.loads(row["result"]),
-        error=row["error"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        attempts=row["attempts"],
-        cancel_requested=bool(row["cancel_requested"]),
-        worker_pid=row["worker_pid"],
-        worker_born=row["worker_born"],
-        heartbeat_at=row["heartbeat_at"],
-    )

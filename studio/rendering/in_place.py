@@ -12,7 +12,7 @@ from studio.models.catalogue import ModelEntry
 from studio.pictures.destination import Destination
 from studio.pipeline.denoising import Preview
 from studio.pipeline.opening import PipelineKeeper, quiet_libraries
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 from studio.rendering.keeping import Kept, keep_drawn
 

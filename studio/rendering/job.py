@@ -22,7 +22,8 @@ from studio.pictures.previews import write_live_preview
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.opening import OpenedModel, PipelineKeeper
 from studio.pipeline.saved_latents import forget_latents, latents_path
-from studio.queue.table import Job, JobTable, Progress
+from studio.queue.job import Job, Progress
+from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.rendering.keeping import keep_drawn
 

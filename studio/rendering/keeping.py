@@ -14,7 +14,7 @@ from studio.pictures.record import PictureRecord
 from studio.pipeline.denoising import OnProgress
 from studio.pipeline.draw import RenderResult
 from studio.pipeline.opening import OpenedModel
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 from studio.rendering.drawn_record import drawn_record
 

@@ -21,7 +21,8 @@ from studio.models.catalogue import CATALOGUE, ModelEntry
 from studio.models.lookup import check_size, find_model
 from studio.pictures.gallery import Gallery, Picture
 from studio.pictures.record import PictureRecord
-from studio.queue.table import Job, JobTable
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest
 
 FILE = "grid.json"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from finetune.processes import NEW_GROUP
 from finetune.run_folder import RunFolder
 from studio.home.settings import ROOT
 
@@ -40,6 +41,7 @@ def start_training(run: Path, command: tuple[str, ...]) -> subprocess.Popen[byte
             stderr=subprocess.STDOUT,
             env=_environment(run),
             start_new_session=True,
+            creationflags=NEW_GROUP,
         )
 
 

@@ -19,8 +19,8 @@ from finetune.data.exclusions import load_exclusions
 from finetune.objectives.wavelet_fit import check_wavelet
 from studio.datasets.places import picture_multiple_px
 from studio.models.lookup import find_model
-from studio.training.form import is_f16
 from studio.training.needs import Check
+from studio.training.weights import is_f16
 
 SHAPES_TOLD = 4
 

@@ -1,17 +1,14 @@
-"""The settings of a run as fields of a form, and as TOML; what they weigh, as curves. No torch, no gradio.
+"""The settings of a run as fields of a form, and as TOML. No torch, no gradio.
 
 The fields follow from `finetune.config.run_config` alone: a setting that is added there appears in the form.
-Not here: widgets (`studio.ui.finetune.form`), checks of this machine (`studio.training.preflight`).
+Not here: widgets (`studio.ui.finetune.form`), what they weigh (`studio.training.weights`).
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from finetune.config.files import (
@@ -25,10 +22,6 @@ from finetune.config.files import (
 )
 from finetune.config.run_config import SECTIONS
 from finetune.config.run_config import FinetuneConfig as FinetuneConfig
-from finetune.objectives.band_weights import BandCurves as BandCurves
-from finetune.objectives.band_weights import band_curves
-from studio.models.catalogue import ModelEntry
-from studio.models.lookup import cached_folder, find_model
 
 Kind = Literal["text", "lines", "integer", "number", "numbers", "table", "switch", "choice"]
 """lines: one text a line. numbers: between commas. table: lines of numbers."""
@@ -68,18 +61,6 @@ _MEASURED = ("objective.low_weight", "objective.detail_weights")
 """Have no say while the weights come from the data."""
 
 _KEY = re.compile(r"\b([a-z]+)\.([a-z0-9_]+)\b")
-
-# Where a hub model is not on this machine yet; of the published scheduler_config.json of SD3 and FLUX.1-dev.
-_PUBLISHED_SCHEDULER: Mapping[str, Mapping[str, Any]] = {
-    "sd3": {"shift": 3.0},
-    "flux": {
-        "use_dynamic_shifting": True,
-        "base_shift": 0.5,
-        "max_shift": 1.15,
-        "base_image_seq_len": 256,
-        "max_image_seq_len": 4096,
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,56 +160,6 @@ def keeping(config: FinetuneConfig, before: FinetuneConfig) -> FinetuneConfig:
     """A recipe with the dataset, name and notes that the form already holds."""
     data = replace(config.data, source=before.data.source, cache=before.data.cache)
     return replace(config, data=data, output=before.output)
-
-
-def curves_of(config: FinetuneConfig) -> BandCurves:
-    """Weight of each band against sigma, how often each sigma is drawn, and what to call it."""
-    return band_curves(
-        config.objective, config.timesteps, inference_shift=inference_shift(config), num_points=61
-    )
-
-
-def inference_shift(config: FinetuneConfig) -> float:
-    """s of sigma -> s sigma / (1 + (s - 1) sigma) that pictures of the trained size are drawn with.
-
-    As `Family.timestep_shift`, from the pipeline's own scheduler_config.json; as published for a hub model that is not
-    here yet, and 1 for a model that nobody knows.
-    """
-    try:
-        entry = find_model(config.model.base)
-    except ValueError:
-        return 1.0
-    folder = entry.folder if entry.folder is not None else cached_folder(entry.source)
-    scheduler = _json(folder, "scheduler/scheduler_config.json")
-    about = _PUBLISHED_SCHEDULER[entry.family] if scheduler is None else scheduler
-    if not about.get("use_dynamic_shifting", False):
-        return float(about.get("shift", 1.0))
-    f16 = is_f16(config, entry)
-    tokens = (config.data.resolution_px // ((16 if f16 else 8) * _patch(entry, folder))) ** 2
-    slope = (about["max_shift"] - about["base_shift"]) / (
-        about["max_image_seq_len"] - about["base_image_seq_len"]
-    )
-    mu = float(about["base_shift"] + slope * (tokens - about["base_image_seq_len"]))
-    return mu if about.get("time_shift_type", "exponential") == "linear" else math.exp(mu)
-
-
-def is_f16(config: FinetuneConfig, entry: ModelEntry) -> bool:
-    """Whether the run sees 16 pixels per latent: as it says, or as the studio draws with the model."""
-    asked = config.model.autoencoder
-    return (entry.autoencoder if asked == "auto" else asked) == "f16"
-
-
-def _patch(entry: ModelEntry, folder: Path | None) -> int:
-    """Latents per token along a side. Flux packs 2 x 2 itself and says 1."""
-    found = _json(folder, "transformer/config.json") if entry.family == "sd3" else None
-    return 2 if found is None else int(found.get("patch_size", 2))
-
-
-def _json(folder: Path | None, name: str) -> dict[str, Any] | None:
-    if folder is None or not (folder / name).is_file():
-        return None
-    content: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
-    return content
 
 
 def _kind_of(hint: Any) -> Kind:

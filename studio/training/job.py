@@ -7,19 +7,18 @@ Not here: taking jobs and ending them (`studio.work.worker`), the training (`fin
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from finetune.processes import is_alive
+from finetune.processes import KILLED, end_at_once, is_alive
 from finetune.run_folder import RunFolder, Status
 from studio.home.database import DatabaseBusy, insist
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
-from studio.queue.table import Job, JobTable, Progress
+from studio.queue.job import Job, Progress
+from studio.queue.table import JobTable
 from studio.training.command import start_training, training_command
 from studio.training.pace import last_rows, seconds_per_step
 
@@ -136,15 +135,12 @@ def progress_of(run: RunFolder) -> Progress:
 def end_now(run: RunFolder) -> bool:
     """End a run's process without saving; False if there is none. Its last checkpoint stands."""
     status = run.state()
-    if status.state not in ("running", "stalled") or not is_alive(status.pid, status.pid_born):
-        return False
-    os.kill(status.pid, signal.SIGKILL)
-    return True
+    return status.state in ("running", "stalled") and end_at_once(status.pid, status.pid_born)
 
 
 def _signalled(code: int | None, run: RunFolder) -> int | None:
     """The launcher answers 1 for a child that a signal ended; the run's state tells the difference."""
-    return -signal.SIGKILL if code not in (0, None) and run.state().state == "interrupted" else code
+    return KILLED if code not in (0, None) and run.state().state == "interrupted" else code
 
 
 def _last_line(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from finetune.config.run_config import FinetuneConfig
 from finetune.run_folder import RunFolder, Status
-from studio.queue.table import Job
+from studio.queue.job import Job
 from studio.training.pace import last_rows, seconds_per_step
 
 RunState = Literal[

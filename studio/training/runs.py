@@ -22,7 +22,8 @@ from finetune.run_folder import Request, RunFolder, create_run, list_runs, write
 from studio.datasets.places import located
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
-from studio.queue.table import Job, JobTable
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.training.job import end_now
 from studio.training.run_lines import NOTES, TRIAL, RunLine, config_or_none, line_of, notes_of
 

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
-from studio.queue.table import Job, Progress
+from studio.queue.job import Job, Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from studio.home.workspace import Workspace  # noqa: E402
 from studio.models.catalogue import CATALOGUE  # noqa: E402
 from studio.models.lookup import check_available, check_size, find_model  # noqa: E402
 from studio.pipeline.opening import PipelineKeeper, quiet_libraries  # noqa: E402
-from studio.queue.table import Job, JobTable, lost_words  # noqa: E402
+from studio.queue.job import Job, lost_words  # noqa: E402
+from studio.queue.table import JobTable  # noqa: E402
 from studio.render_request import RenderRequest  # noqa: E402
 from studio.rendering.job import RenderJobs  # noqa: E402
 from studio.visitors.limits import gpu_seconds  # noqa: E402

@@ -7,24 +7,22 @@ imported. Not here: the work (`studio.work.worker`).
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-import psutil
-
-from finetune.processes import is_alive
+from finetune.processes import KILLED, NEW_GROUP, end_at_once, is_alive
 from studio.home.code_mark import code_mark
+from studio.home.locks import holder_lives, lock_note
 from studio.home.settings import ROOT, Settings
 from studio.home.worker_log import last_lines
-from studio.home.workspace import Workspace, holder_lives, lock_note
-from studio.queue.table import Job, JobTable
+from studio.home.workspace import Workspace
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.work.worker import NOT_NEEDED_EXIT_CODE
 
 LOOK_EVERY_S = 0.5
@@ -223,6 +221,7 @@ class WorkerSupervisor:
                 },
                 # Out of the server's session: Ctrl-C there must not reach a render here.
                 start_new_session=True,
+                creationflags=NEW_GROUP,
             )
         self._started_at = self._clock()
 
@@ -254,9 +253,8 @@ class WorkerSupervisor:
 
 def _end(pid: object, born: object) -> None:
     """At once, if that very process still runs."""
-    if isinstance(pid, int) and isinstance(born, str) and is_alive(pid, born):
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).kill()
+    if isinstance(pid, int) and isinstance(born, str):
+        end_at_once(pid, born)
 
 
 def _news(death: Death) -> str:
@@ -273,7 +271,7 @@ def _clock(at: float) -> str:
 def _death_words(returncode: int | None) -> str:
     if returncode is None:
         return "it vanished"
-    if returncode == -signal.SIGKILL:
+    if returncode == KILLED:
         return "killed by signal 9, as the system does when memory runs out"
     if returncode < 0:
         return f"killed by signal {-returncode}"

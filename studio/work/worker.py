@@ -19,10 +19,12 @@ from pathlib import Path
 
 from finetune.processes import birth
 from studio.home.database import DatabaseBusy, insist
+from studio.home.locks import held_lock, holder_lives, lock_note, write_lock_note
 from studio.home.worker_log import say
-from studio.home.workspace import Workspace, held_lock, holder_lives, lock_note, write_lock_note
+from studio.home.workspace import Workspace
 from studio.memory.free import take_wish
-from studio.queue.table import Job, JobTable
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 
 IDLE_EXIT_S = 600.0
 POLL_S, HEARTBEAT_S = 0.2, 1.0

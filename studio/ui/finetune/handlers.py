@@ -16,7 +16,6 @@ from studio.training.form import (
     WrongSetting,
     config_of,
     config_of_toml,
-    curves_of,
     keeping,
     recipe,
     shown_values,
@@ -26,6 +25,7 @@ from studio.training.form import (
 from studio.training.needs import Check
 from studio.training.preflight import check_all
 from studio.training.runs import Trainings
+from studio.training.weights import curves_of
 from studio.ui.finetune.checks import ChecksContent, checks_content, forecast_sentence
 from studio.ui.finetune.form import FormSightContent
 from studio.ui.finetune.plots import weights_plot

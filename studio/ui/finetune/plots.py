@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from studio.training.curves import Curve, RunCurves
-from studio.training.form import BandCurves
+from studio.training.weights import BandCurves
 from studio.ui.plot_look import AMBER, BAND_COLOURS, GREY, ROSE, TEAL, VIOLET, empty_figure
 
 COLOURS = (TEAL, AMBER, VIOLET, ROSE, "#60a5fa", "#a3e635")

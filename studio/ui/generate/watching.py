@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from studio.pictures.gallery import Gallery, Picture
-from studio.queue.table import Job, JobTable
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.ui.lookup import find_picture
 from studio.ui.parts.details.details import DetailsContent, details_of_job, details_of_picture
 from studio.ui.parts.header.header import StageStatus, stage_status

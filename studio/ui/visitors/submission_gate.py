@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from studio.home.workspace import Workspace
 from studio.models.adapters import resolve_adapter
 from studio.models.lookup import find_model
-from studio.queue.table import JobTable, State
+from studio.queue.job import State
+from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.ui.visitors.visitors import visitor, visitor_address
 from studio.visitors.limits import VisitorDesk, gpu_seconds

@@ -32,7 +32,10 @@ def test_each_picture_of_a_folder_whoever_made_it(
     done = RUN.invoke(app, ["settings", str(tmp_path), "--json"])
     assert done.exit_code == 3
     ours, theirs, refused = (json.loads(line) for line in done.stdout.splitlines())
-    assert (ours["tool"], ours["settings"]) == ("Diffusion-4K Studio", new_request(prompt="our sea").to_dict())
+    assert (ours["tool"], ours["settings"]) == (
+        "Diffusion-4K Studio",
+        new_request(prompt="our sea").to_dict(),
+    )
     assert (theirs["tool"], theirs["settings"]["seed"]) == ("AUTOMATIC1111", 5)
     assert theirs["left_out"]["Sampler"] == "Euler a"
     assert theirs["file"] == {"width_px": 96, "height_px": 64}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from studio.home import disk
-from studio.home.workspace import Workspace, held_lock, lock_note
+from studio.home.locks import held_lock, lock_note
+from studio.home.workspace import Workspace
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,7 +81,7 @@ def test_a_second_server_is_told_who_serves_until_the_first_dies(tmp_path: Path)
         workspace.serve_lock("http://127.0.0.1:8000"),
     ):
         raise AssertionError("two servers")
-    first.send_signal(signal.SIGKILL)
+    first.kill()
     first.wait(timeout=10)
     first.stdout.close()
     with workspace.serve_lock("http://127.0.0.1:8000"):

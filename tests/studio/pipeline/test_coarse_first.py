@@ -17,7 +17,7 @@ from studio.pipeline.coarse_first import Pass, coarse_size, full_size_steps, pla
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.draw import render
 from studio.pipeline.opening import OpenedModel, load_pipeline
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 
 NewRequest = Callable[..., RenderRequest]

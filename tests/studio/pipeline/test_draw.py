@@ -18,7 +18,7 @@ from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.draw import RenderResult, render
 from studio.pipeline.opening import OpenedModel, PipelineKeeper, load_pipeline
 from studio.pipeline.saved_latents import read_latents
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 from studio.rendering.drawn_record import drawn_record
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.queue.table import Job, JobTable, Progress
+from studio.queue.job import Job, Progress
+from studio.queue.table import JobTable
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from studio.training.form import (
     WrongSetting,
     config_of,
     config_of_toml,
-    curves_of,
-    inference_shift,
     keeping,
     recipe,
     recipe_names,
@@ -24,6 +22,7 @@ from studio.training.form import (
     silent_keys,
     toml_of,
 )
+from studio.training.weights import curves_of, inference_shift
 
 MICRO = Path(__file__).parents[3] / "assets" / "micro-4k"
 ENCODERS = {

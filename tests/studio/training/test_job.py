@@ -12,9 +12,11 @@ import pytest
 
 from finetune.checkpointing import checkpoint_steps
 from finetune.run_folder import RunFolder
+from studio.home.locks import lock_note
 from studio.home.settings import Settings
-from studio.home.workspace import Workspace, lock_note
-from studio.queue.table import Job, JobTable
+from studio.home.workspace import Workspace
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.training.job import TrainingJobs, end_now
 from studio.work.supervisor import WorkerSupervisor
 from tests.finetune.training_runs import new_run, write_dataset

@@ -7,65 +7,20 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from finetune.config.files import changed, from_values
+from finetune.config.files import changed
 from finetune.config.run_config import FinetuneConfig
 from finetune.processes import birth
-from finetune.run_folder import RunFolder, Status, create_run
 from studio.home.workspace import Workspace
-from studio.models.adapters import RUN_FILE
 from studio.queue.table import JobTable
 from studio.training.runs import TRASH, Trainings
+from tests.studio.training.run_folders import write_run
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-def jobs(workspace: Workspace) -> JobTable:
-    return JobTable(workspace.database)
-
-
-@pytest.fixture
-def trainings(workspace: Workspace, jobs: JobTable) -> Trainings:
-    return Trainings(workspace, jobs)
-
-
-@pytest.fixture
-def config(workspace: Workspace) -> FinetuneConfig:
-    """Of the bundled model and an (empty) dataset of the home."""
-    (workspace.datasets / "hills").mkdir()
-    source = str(workspace.datasets / "hills")
-    return from_values({"data": {"source": source}, "output": {"name": "oil", "notes": "first try"}})
-
-
-def write_run(
-    runs: Path, name: str, state: str, *, steps: int = 10, pid: int = 0, **status: Any
-) -> RunFolder:
-    """A run that says `state`, with rows of its steps; a running one is of the process `pid`."""
-    run = create_run(
-        runs,
-        from_values({"output": {"name": name}, "schedule": {"num_steps": 40}, "data": {"source": str(runs)}}),
-    )
-    for step in range(1, steps + 1):
-        row = {"step": step, "time": float(step), "loss": 1 / step, "seconds": 2.0, "bands": {"ll": 1.0}}
-        run.append("steps.jsonl", row)
-    if state != "new":
-        run.say(Status(state, step=steps, num_steps=40, **status))  # type: ignore[arg-type]
-        content = json.loads((run.path / "status.json").read_text())
-        if pid:
-            content |= {"pid": pid, "pid_born": birth(pid)}
-        (run.path / "status.json").write_text(json.dumps(content))
-    return run
-
-
-def checkpoint(run: RunFolder, *steps: int) -> None:
-    for step in steps:
-        (run.checkpoints / f"step-{step:06d}").mkdir(parents=True)
 
 
 def test_a_new_run_goes_into_the_queue(trainings: Trainings, jobs: JobTable, config: FinetuneConfig) -> None:
@@ -204,98 +159,6 @@ def test_states_are_true(trainings: Trainings, workspace: Workspace, jobs: JobTa
     assert job is not None
     jobs.fail(job.id, "no launcher")
     assert (trainings.line("fresh").state, trainings.line("fresh").sentence) == ("failed", "no launcher")
-
-
-def test_stop_saves_first(trainings: Trainings, workspace: Workspace, jobs: JobTable) -> None:
-    run = write_run(workspace.runs, "living", "running", pid=os.getpid())
-    trainings.stop("living")
-    assert run.asked("STOP"), "a run of the command line has no job"
-    assert trainings.line("living").stopping
-    run.granted("STOP")
-    job = jobs.submit("train", {"run": "living"}, label="living")
-    jobs.claim(os.getpid())
-    trainings.stop("living")
-    assert jobs.get(job).cancel_requested
-    assert trainings.line("living").stopping
-    write_run(workspace.runs, "still", "stopped")
-    with pytest.raises(ValueError, match="nothing to stop"):
-        trainings.stop("still")
-
-
-def test_stop_now_ends_the_process_and_it_stays_ended(
-    trainings: Trainings, workspace: Workspace, jobs: JobTable
-) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        write_run(workspace.runs, "living", "running", pid=child.pid)
-        job = jobs.submit("train", {"run": "living"}, label="living")
-        jobs.claim(os.getpid())
-        trainings.stop_now("living")
-        assert child.wait(timeout=10) == -9
-        assert jobs.get(job).cancel_requested, "or the worker would start it again"
-    finally:
-        child.kill()
-        child.wait()
-
-
-def test_requests_reach_only_a_run_that_runs(trainings: Trainings, workspace: Workspace) -> None:
-    run = write_run(workspace.runs, "living", "running", pid=os.getpid())
-    trainings.ask("living", "SAVE")
-    assert run.asked("SAVE")
-    write_run(workspace.runs, "still", "stopped")
-    with pytest.raises(ValueError, match="resume it first"):
-        trainings.ask("still", "SAMPLE")
-
-
-def test_resume_and_continue_from_a_checkpoint(
-    trainings: Trainings, workspace: Workspace, jobs: JobTable
-) -> None:
-    checkpoint(write_run(workspace.runs, "still", "stopped"), 5, 10)
-    assert trainings.checkpoints("still") == (5, 10)
-    assert trainings.actions(trainings.line("still")) == ("resume", "continue", "duplicate", "delete")
-    with pytest.raises(ValueError, match=r"no checkpoint of step 7; it has 5, 10"):
-        trainings.resume("still", from_step=7)
-    trainings.resume("still", from_step=5)
-    assert jobs.jobs()[0].request == {"run": "still", "from_step": 5}
-    with pytest.raises(ValueError, match="is waiting already"):
-        trainings.resume("still")
-    write_run(workspace.runs, "whole", "done")
-    assert trainings.actions(trainings.line("whole")) == ("duplicate", "delete")
-    assert trainings.adapter("whole") is None
-    left = workspace.runs / "whole" / RUN_FILE
-    left.parent.mkdir()
-    left.touch()
-    assert trainings.actions(trainings.line("whole")) == ("use", "duplicate", "delete")
-    assert trainings.adapter("whole") == f"runs/whole/{RUN_FILE}"
-    with pytest.raises(ValueError, match="is done"):
-        trainings.resume("whole")
-
-
-def test_duplicate_names_its_parent(trainings: Trainings, workspace: Workspace) -> None:
-    run = write_run(workspace.runs, "oil", "done")
-    copied = trainings.duplicate("oil")
-    assert copied.output.parent == "oil"
-    assert replace(copied, output=run.config().output) == run.config()
-    name = create_run(workspace.runs, copied).name
-    assert trainings.line(name).parent == "oil"
-
-
-def test_trash_and_back(trainings: Trainings, workspace: Workspace) -> None:
-    run = write_run(workspace.runs, "oil", "done")
-    kept = trainings.delete("oil")
-    assert trainings.listed() == []
-    assert (workspace.runs / TRASH / kept / "steps.jsonl").is_file()
-    write_run(workspace.runs, "oil", "stopped")
-    assert trainings.restore(kept) == "oil-2"
-    assert {line.name: line.state for line in trainings.listed()} == {"oil": "stopped", "oil-2": "done"}
-    with pytest.raises(ValueError, match="not in the trash"):
-        trainings.restore(kept)
-    with pytest.raises(ValueError, match="not in the trash"):
-        trainings.restore("../oil")
-    assert run.path.is_dir()
-    write_run(workspace.runs, "living", "running", pid=os.getpid())
-    with pytest.raises(ValueError, match="stop it before"):
-        trainings.delete("living")
 
 
 def test_notes(trainings: Trainings, config: FinetuneConfig) -> None:

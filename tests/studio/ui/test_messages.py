@@ -3,7 +3,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from studio.queue.table import Progress
+from studio.queue.job import Progress
 from studio.ui.generate.notes import plain_text, size_note
 from studio.ui.generate.sizes import CUSTOM, PRESETS, preset_of, preset_size
 from studio.ui.messages import progress_sentence, short_seconds, shows_errors

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,38 +19,20 @@ from PIL import Image
 from finetune.processes import birth, is_alive
 from studio.home.code_mark import code_mark
 from studio.home.database import DatabaseBusy
+from studio.home.locks import lock_note, note_file
 from studio.home.settings import Settings
-from studio.home.workspace import Workspace, lock_note
+from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
-from studio.queue.table import Job, JobTable, Progress
+from studio.queue.job import Job, Progress
+from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.work import supervisor as supervision
 from studio.work.supervisor import SILENT_S, WorkerSupervisor
+from tests.studio.work.supervised import HANG_S, STAND_IN, step, wait_for, worker_pid
 
 pytestmark = pytest.mark.process
 
-# A worker that takes a job, says how far it is, and stays.
-STAND_IN = """
-import os, sys, time
-from pathlib import Path
-from studio.queue.table import JobTable, Progress
-from finetune.processes import birth
-from studio.home.workspace import Workspace, held_lock
-workspace = Workspace(Path(sys.argv[1]))
-with held_lock(workspace.worker_lock, about={"state": "ready"}) as holder:
-    if holder is not None:
-        sys.exit(3)
-    jobs = JobTable(workspace.database)
-    while True:
-        job = jobs.claim(os.getpid(), birth(os.getpid()))
-        if job is not None:
-            jobs.report(job.id, Progress("denoising", 4, 9, 1.0, 5.0))
-            print("at work", flush=True)
-        time.sleep(0.02)
-"""
-
 Watch = Callable[..., WorkerSupervisor]
-HANG_S = 60.0
 
 
 @pytest.fixture
@@ -75,24 +56,6 @@ def watch(workspace: Workspace) -> Iterator[Watch]:
         if one._child is not None:
             one._child.kill()
             one._child.wait(timeout=20)
-
-
-def wait_for(condition: Callable[[], bool], *, within_s: float = HANG_S) -> None:
-    """`within_s` is what hangs, not what is promised."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < within_s, "it never came true"
-        time.sleep(0.02)
-
-
-def worker_pid(workspace: Workspace) -> int:
-    pid = lock_note(workspace.worker_lock)["pid"]
-    assert isinstance(pid, int)
-    return pid
-
-
-def step(job: Job) -> int:
-    return job.progress.step if job.state == "running" else -1
 
 
 def test_not_started_says_so(watch: Watch) -> None:
@@ -193,7 +156,7 @@ def silent(workspace: Workspace, jobs: JobTable) -> Iterator[tuple[int, subproce
     job_id = jobs.submit("render", {}, label="")
     jobs.claim(child.pid, birth(child.pid))
     note = {"pid": child.pid, "born": birth(child.pid), "code": code_mark(), "state": "ready"}
-    workspace.worker_lock.write_text(json.dumps(note))
+    note_file(workspace.worker_lock).write_text(json.dumps(note))
     yield job_id, child
     child.kill()
     child.wait(timeout=HANG_S)
@@ -227,7 +190,7 @@ def test_a_worker_of_other_code_is_replaced_once_it_is_idle(
 ) -> None:
     job_id, child = silent
     note = lock_note(workspace.worker_lock) | {"code": "of last year"}
-    workspace.worker_lock.write_text(json.dumps(note))
+    note_file(workspace.worker_lock).write_text(json.dumps(note))
     supervisor = watch()
     supervisor.look()
     assert "by a worker of other code, which is replaced afterwards" in supervisor.describe()

@@ -14,10 +14,12 @@ from PIL import Image
 
 from studio.home import disk
 from studio.home.database import DatabaseBusy
-from studio.home.workspace import Workspace, write_lock_note
+from studio.home.locks import note_file, write_lock_note
+from studio.home.workspace import Workspace
 from studio.memory import ladder
 from studio.pictures.gallery import Gallery
-from studio.queue.table import Job, JobTable, Progress
+from studio.queue.job import Job, Progress
+from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.rendering.job import RenderJobs
 from studio.work.worker import Worker
@@ -228,7 +230,7 @@ def test_leaves_when_idle_but_not_from_a_living_server(workspace: Workspace, job
     worker.run(idle_exit_s=0.05)
     write_lock_note(workspace.server_lock, {})  # this very process serves
     assert worker._is_served()
-    workspace.server_lock.write_text(f'{{"pid": {os.getpid()}, "born": "another time"}}')
+    note_file(workspace.server_lock).write_text(f'{{"pid": {os.getpid()}, "born": "another time"}}')
     assert not worker._is_served()
 
 

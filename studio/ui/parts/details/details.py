@@ -8,7 +8,7 @@ from gradio.data_classes import FileData, GradioModel
 
 from studio.pictures.gallery import Picture
 from studio.pictures.record import PictureRecord
-from studio.queue.table import Job
+from studio.queue.job import Job
 from studio.render_request import RenderRequest
 from studio.ui.components import Drawn
 from studio.ui.messages import short_seconds

@@ -6,7 +6,7 @@ from typing import Literal
 
 from gradio.data_classes import GradioModel
 
-from studio.queue.table import Job
+from studio.queue.job import Job
 from studio.ui.components import Drawn
 from studio.ui.icons import WORDMARK, icon
 from studio.ui.messages import state_sentence

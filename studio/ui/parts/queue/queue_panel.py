@@ -7,7 +7,8 @@ from pathlib import Path
 from gradio.data_classes import FileData, GradioModel
 
 from studio.pictures.gallery import Gallery
-from studio.queue.table import Job, JobTable
+from studio.queue.job import Job
+from studio.queue.table import JobTable
 from studio.ui.components import Drawn
 from studio.ui.lookup import find_picture
 from studio.ui.messages import state_sentence

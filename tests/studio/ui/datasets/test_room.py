@@ -1,8 +1,7 @@
-"""The dataset room without a browser: what each handler answers, what a page of the grid holds, and its wiring."""
+"""The dataset room without a browser: what each handler answers and what a page of the grid holds."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import zipfile
 from pathlib import Path
@@ -17,42 +16,14 @@ from studio.datasets.open import Datasets
 from studio.home.background import TaskState
 from studio.home.workspace import Workspace
 from studio.ui.datasets import page as dataset_page
-from studio.ui.datasets.grid import DatasetContent, not_wired
+from studio.ui.datasets.grid import DatasetContent
 from studio.ui.datasets.handlers import DatasetDesk, _task, judging_of
 from studio.ui.datasets.page import REASONS, page_content
-from studio.ui.datasets.plots import bar_width, size_plot
-from studio.ui.datasets.room import build_dataset_room, choose_known, wire_dataset_room
+from studio.ui.datasets.room import choose_known
 from tests.finetune.captions.test_endpoint import Endpoint
 from tests.finetune.captions.test_endpoint import endpoint as endpoint
 from tests.studio.datasets.dataset_home import make
-
-
-@pytest.fixture
-def desk(workspace: Workspace) -> DatasetDesk:
-    return DatasetDesk(Datasets(workspace), {"OPENAI_API_KEY": "sk-secret"})
-
-
-@pytest.fixture
-def source(desk: DatasetDesk, workspace: Workspace) -> str:
-    """Scanned for 256 px: three pictures to train on, one without a caption, one too small."""
-    path = str(make(workspace.datasets / "hills"))
-    desk.judge(path, "micro-4k", 256, False, "all", "")
-    settle(desk, path)
-    return path
-
-
-def settle(desk: DatasetDesk, source: str) -> None:
-    watch = desk.datasets.open(source)
-    assert watch.scanning.wait(30).state == "done"
-    watch.views.wait(30)
-
-
-def shown(
-    desk: DatasetDesk, source: str, shelf: Any = "all", search: str = "", page: int = 0
-) -> DatasetContent:
-    content, _ = desk.show(source, shelf, search, page)
-    assert isinstance(content, DatasetContent)
-    return content
+from tests.studio.ui.datasets.conftest import settle, shown
 
 
 def edit(desk: DatasetDesk, source: str, action: str, *ids: str, text: str = "") -> str:
@@ -291,71 +262,3 @@ def test_the_key_is_never_shown_and_never_sent_from_a_public_host(
     with pytest.raises(gr.Error, match="on one's own machine"):
         hosted.caption(source, endpoint.base_url, "gpt-test", "What is it?", False)
     assert endpoint.asked == []
-
-
-# The plot
-
-
-def test_bars_hold_every_picture_once() -> None:
-    figure = size_plot([300, 310, 700], [150], resolution_px=256)
-    assert sum(sum(bar.y) for bar in figure.data) == 4
-    assert [bar.name for bar in figure.data] == ["trained on", "left out"]
-    width = bar_width([300, 310, 700], [150])
-    assert width == 64  # 550 px in at most 16 bars
-    for side in (300, 700):
-        assert any(abs(x - side) <= width / 2 for x in figure.data[0].x)
-    assert bar_width([], []) == 16
-    assert bar_width([100, 100_000]) == 8192
-    equal = size_plot([4096] * 3, [], resolution_px=1024)
-    assert equal.data[0].width == 256 * 0.9  # wide enough to be seen beside the resolution
-    assert equal.layout.xaxis.dtick == 1024
-    assert len(size_plot([], [], resolution_px=1024).data) == 0
-
-
-# Wiring
-
-
-@pytest.fixture
-def page(desk: DatasetDesk) -> gr.Blocks:
-    with gr.Blocks(analytics_enabled=False) as demo:
-        with gr.Column():
-            room = build_dataset_room()
-        wire_dataset_room(room, desk, demo)
-    return demo
-
-
-def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
-    handlers = [fn for fn in page.fns.values() if fn.fn is not None]
-    assert len(handlers) >= 15
-    for handler in handlers:
-        parameters = inspect.signature(handler.fn).parameters.values()
-        plain = [one for one in parameters if "EventData" not in str(one.annotation)]
-        assert len(plain) == len(handler.inputs), handler.fn.__name__
-        assert handler.fn.__name__ != "<lambda>"
-        assert handler.api_visibility == "private"
-
-
-def test_the_grid_speaks_to_the_desk_once_wired(desk: DatasetDesk) -> None:
-    with gr.Blocks(analytics_enabled=False) as demo:
-        room = build_dataset_room()
-        assert room.pictures.grid.asked.look is not_wired
-        with pytest.raises(RuntimeError, match="not wired"):
-            room.pictures.grid.look("x")
-        wire_dataset_room(room, desk, demo)
-    assert room.pictures.grid.look("x") == {"version": "", "tasks": []}
-    assert (room.source.value, room.resolution_px.value, room.square.value) == ("", 1024, False)
-
-
-def test_a_public_host_gets_no_folder_field_and_no_captions_by_a_model() -> None:
-    with gr.Blocks(analytics_enabled=False):
-        open_room, hosted_room = build_dataset_room(), build_dataset_room(hosted=True)
-    assert open_room.choice.folder.visible
-    assert not hosted_room.choice.folder.visible
-
-
-def test_a_card_survives_the_way_to_the_browser(desk: DatasetDesk, source: str) -> None:
-    shown(desk, source)
-    settle(desk, source)
-    content = shown(desk, source)
-    assert content.cards[0].thumbnail is not None
-    assert DatasetContent(**content.model_dump()) == content

@@ -14,16 +14,9 @@ from PIL import Image
 
 from studio.home.workspace import Workspace
 from studio.queue.table import JobTable
-from studio.training.form import (
-    FIELDS,
-    FinetuneConfig,
-    config_of,
-    config_of_toml,
-    curves_of,
-    shown_values,
-    toml_of,
-)
+from studio.training.form import FIELDS, FinetuneConfig, config_of, config_of_toml, shown_values, toml_of
 from studio.training.runs import Trainings
+from studio.training.weights import curves_of
 from studio.ui.finetune.checks import ChecksContent
 from studio.ui.finetune.form import IN_THE_ROOM, FormSightContent, build_form, field_id
 from studio.ui.finetune.handlers import FinetuneDesk, filled

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio.pictures.gallery import Gallery
-from studio.queue.table import JobTable, Progress
+from studio.queue.job import Progress
+from studio.queue.table import JobTable
 from studio.ui.generate.watching import Watch, stage_view
 from tests.studio.ui.conftest import add_picture, finish, submit
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import struct
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +23,7 @@ from studio.ui.inspect.handlers import InspectDesk
 from studio.ui.inspect.settings import InspectSettings
 from studio.ui.inspect.stage import Board
 from tests.studio.ui.conftest import add_picture
+from tests.studio.ui.inspect.hostile_files import hostile_files, odd_pictures, written
 
 USUAL = InspectSettings().values()
 
@@ -203,78 +200,6 @@ def test_parts_and_views_of_an_address_are_checked() -> None:
     assert [checked_view(t) for t in ("", "1,2", "nan,1,1", "1,1,0", "1,1,1e9", "inf,0,1")] == [""] * 6
 
 
-def png(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    """A PNG header without pixels."""
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
-    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
-
-
-def hostile_files(folder: Path) -> Iterator[Path]:
-    """A hundred and more files that break something somewhere."""
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
-    for kind in ("png", "jpeg", "webp", "tiff"):
-        whole = io.BytesIO()
-        noise.save(whole, kind)
-        data = whole.getvalue()
-        for share in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
-            yield _write(folder / f"cut-{share}.{kind}", data[: int(len(data) * share)])
-        for seed in range(14):
-            broken = bytearray(data)
-            rng = np.random.default_rng(seed)
-            for at in rng.integers(0, len(broken), 30):
-                broken[at] = rng.integers(0, 256)
-            yield _write(folder / f"broken-{seed}.{kind}", bytes(broken))
-    Image.new("RGB", (1, 100_000)).save(folder / "tall.png")  # whole, but no browser shows it
-    yield folder / "tall.png"
-    for width, height in ((60000, 60000), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1), (0, 0), (11000, 11000)):
-        yield _write(folder / f"{width}x{height}.png", png(width, height))
-    yield _write(folder / "empty.png", b"")
-    yield _write(folder / "text.png", b"not a picture")
-    yield _write(
-        folder / "drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-    )
-    yield _write(folder / "gif.png", b"GIF89a" + b"\0" * 40)
-    yield _write(folder / "postscript.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    yield _write(folder / "archive.png", b"PK\3\4" + b"\0" * 99)
-    for name in (
-        'quote\'s "name".png',
-        "ünïcödé 🏔.png",
-        "<img src=x onerror=alert(1)>.png",
-        "a" * 200 + ".png",
-    ):
-        yield _write(folder / name, b"broken")
-    (folder / "loop.png").symlink_to(folder / "loop.png")
-    (folder / "nowhere.png").symlink_to(folder / "missing")
-    (folder / "folder.png").mkdir()
-    yield from (folder / "loop.png", folder / "nowhere.png", folder / "folder.png", folder / "missing.png")
-
-
-def odd_pictures(folder: Path) -> Iterator[Path]:
-    """Uncommon pictures that must open."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (40, 50, 4), np.uint8)
-    for name, image in (
-        ("cmyk.jpg", Image.fromarray(noise, "CMYK")),
-        ("alpha.png", Image.fromarray(noise, "RGBA")),
-        ("grey16.png", Image.fromarray(rng.integers(0, 2**16, (40, 50)).astype(np.uint16))),
-        ("palette.png", Image.fromarray(noise[..., :3]).convert("P")),
-        ("one-bit.tiff", Image.fromarray(noise[..., 0]).convert("1")),
-        ("floats.tiff", Image.fromarray(rng.random((40, 50)).astype(np.float32))),
-        ("long.png", Image.fromarray(noise[:1, :, :3]).resize((50000, 1))),
-    ):
-        image.save(folder / name)
-        yield folder / name
-    frames = [Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(5)]
-    frames[0].save(folder / "moving.webp", save_all=True, append_images=frames[1:])
-    yield folder / "moving.webp"
-
-
-def _write(path: Path, data: bytes) -> Path:
-    path.write_bytes(data)
-    return path
-
-
 def test_a_hundred_hostile_files_get_a_sentence_each(desk: InspectDesk, tmp_path: Path) -> None:
     folder = tmp_path / "hostile"
     folder.mkdir()
@@ -309,7 +234,7 @@ def test_good_files_of_a_drop_are_taken_and_bad_ones_named(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: said.append(words))
-    good, bad = tmp_path / "good.png", _write(tmp_path / "bad.png", b"x")
+    good, bad = tmp_path / "good.png", written(tmp_path / "bad.png", b"x")
     Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(good)
     _, listed = desk.drop([str(bad), str(good)], [])
     assert len(listed.value) == 1
