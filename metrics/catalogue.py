@@ -25,7 +25,7 @@ class MetricCard:
 
     name: str
     title: str
-    unit: str
+    unit: str = ""
     """Empty for a plain number."""
 
     low: float
@@ -115,7 +115,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="compression_ratio",
         title="Compression Ratio",
-        unit="",
         low=0,
         high=inf,
         direction="lower",
@@ -127,7 +126,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="compression_ratio_444",
         title="Compression Ratio 4:4:4",
-        unit="",
         low=0,
         high=inf,
         direction="lower",
@@ -149,7 +147,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="spectrum_slope",
         title="Spectrum slope",
-        unit="",
         low=-inf,
         high=inf,
         direction="neither",
@@ -161,7 +158,6 @@ CARDS: tuple[MetricCard, ...] = (
         MetricCard(
             name=name,
             title=title,
-            unit="",
             low=0,
             high=1,
             direction="lower",
@@ -193,7 +189,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="clip_score",
         title="CLIPScore",
-        unit="",
         low=0,
         high=100,
         direction="higher",
@@ -207,7 +202,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="clip_score[micro]",
         title="CLIPScore of the bundled CLIP",
-        unit="",
         low=0,
         high=100,
         direction="higher",
@@ -219,7 +213,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="aesthetics",
         title="Aesthetics",
-        unit="",
         low=0,
         high=10,
         direction="higher",
@@ -233,7 +226,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="fid",
         title="FID",
-        unit="",
         low=0,
         high=inf,
         direction="lower",
@@ -246,7 +238,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="kid",
         title="KID",
-        unit="",
         low=-inf,
         high=inf,
         direction="lower",
@@ -259,7 +250,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="fid_crops",
         title="FID of 1:1 crops",
-        unit="",
         low=0,
         high=inf,
         direction="lower",
@@ -272,7 +262,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="kid_crops",
         title="KID of 1:1 crops",
-        unit="",
         low=-inf,
         high=inf,
         direction="lower",
@@ -285,7 +274,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="cmmd",
         title="CMMD",
-        unit="",
         low=0,
         high=inf,
         direction="lower",
@@ -298,7 +286,6 @@ CARDS: tuple[MetricCard, ...] = (
     MetricCard(
         name="texture_frechet",
         title="Texture Frechet distance",
-        unit="",
         low=0,
         high=inf,
         direction="lower",

@@ -24,8 +24,10 @@ from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
-from tests.browser.conftest import CHROMIUM, Server, open_studio
+from tests.browser.acting import open_studio
+from tests.browser.conftest import CHROMIUM
 from tests.browser.screenshots import ridges
+from tests.browser.studio_server import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

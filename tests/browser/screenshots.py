@@ -22,7 +22,8 @@ from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
-from tests.browser.conftest import CHROMIUM, Server
+from tests.browser.conftest import CHROMIUM
+from tests.browser.studio_server import Server
 
 LOOKS = {
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},

@@ -12,7 +12,8 @@ from playwright.sync_api import expect
 
 from studio.pictures.record import ModelUsed, PictureRecord
 from studio.render_request import RenderRequest
-from tests.browser.conftest import Server, chart
+from tests.browser.acting import chart
+from tests.browser.studio_server import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

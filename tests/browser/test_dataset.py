@@ -15,7 +15,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from finetune.data.dataset import open_dataset
-from tests.browser.conftest import NewPage, Server, serving, until
+from tests.browser.acting import until
+from tests.browser.conftest import NewPage
+from tests.browser.studio_server import Server, serving
 from tests.finetune.captions.test_endpoint import Endpoint
 from tests.finetune.captions.test_endpoint import endpoint as endpoint
 from tests.finetune.data.test_scan import fine

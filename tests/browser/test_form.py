@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import HANG_S, NewPage, Server, hold, open_studio, wait_until_open
+from tests.browser.acting import hold, open_studio, wait_until_open
+from tests.browser.conftest import NewPage
+from tests.browser.studio_server import HANG_S, Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -9,7 +9,9 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NewPage, Server, open_studio
+from tests.browser.acting import open_studio
+from tests.browser.conftest import NewPage
+from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Server, ask, wait_until, wait_until_open
+from tests.browser.acting import ask, wait_until_open
+from tests.browser.studio_server import Server, wait_until
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:

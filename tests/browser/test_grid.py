@@ -13,7 +13,7 @@ from studio.home.settings import ROOT
 from studio.models.adapters import file_digest
 from studio.pictures.record import AdapterUsed, PictureRecord
 from studio.training.adapter_grid import plan_grid, submit_grid, usual_settings
-from tests.browser.conftest import Server
+from tests.browser.studio_server import Server
 from tests.finetune.test_checkpoint_adapter import checkpoint
 from tests.finetune.training_runs import new_run
 

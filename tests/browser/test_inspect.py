@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NewPage, Server, chart, hold, until
+from tests.browser.acting import chart, hold, until
+from tests.browser.conftest import NewPage
+from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NewPage, Server, ask, open_studio, wait_until
+from tests.browser.acting import ask, open_studio
+from tests.browser.conftest import NewPage
 from tests.browser.finetune_home import write_dataset
-from tests.browser.test_finetune import named, toml_editor
+from tests.browser.studio_server import Server, wait_until
+from tests.browser.test_finetune_form import named, toml_editor
 from tests.browser.test_generate import STAGE, generate, wait_until_running
 
 if TYPE_CHECKING:

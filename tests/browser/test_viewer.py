@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.browser.conftest import NewPage, Server, chart, open_studio, until
+from tests.browser.acting import chart, open_studio, until
+from tests.browser.conftest import NewPage
+from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:

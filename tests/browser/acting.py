@@ -1,0 +1,98 @@
+"""What tests do on a page: open it, fill in its form, hold back its requests, wait for what is seen from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.browser.studio_server import HANG_S, Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    """For what is seen from the page, but not by one expression in it."""
+    deadline = time.monotonic() + HANG_S
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come"
+        page.wait_for_timeout(50)
+
+
+@dataclass
+class Held:
+    """Requests of a page that do not reach the server before they are let go."""
+
+    routes: list[Route] = field(default_factory=list)
+    gone: bool = False
+
+    def take(self, route: Route) -> None:
+        if self.gone:
+            route.continue_()
+        else:
+            self.routes.append(route)
+
+    def let_go(self) -> None:
+        self.gone = True
+        for route in self.routes:
+            route.continue_()
+
+
+def hold(page: Page, *addresses: str) -> Held:
+    """Hold back what the page asks of these addresses, glob patterns, from now on."""
+    held = Held()
+    for address in addresses:
+        page.route(address, held.take)
+    return held
+
+
+def open_studio(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    wait_until_open(page)
+
+
+def wait_until_open(page: Page) -> None:
+    """Form restored, stage, queue and notes shown."""
+    page.wait_for_selector("body[data-ready]")
+
+
+def ask(
+    page: Page, model: Path | None, prompt: str, *, side_px: int, steps: int, seed: int, count: int = 1
+) -> None:
+    """Fill in the form as a reader would, without pressing Generate. None: the model that the form begins with."""
+    page.locator("#prompt textarea").fill(prompt)
+    if model is not None:
+        choose_model(page, model)
+    page.get_by_label("Custom").check(force=True)
+    for name in ("width", "height"):
+        box = page.locator(f"#{name} input")
+        box.wait_for()
+        box.fill(str(side_px))
+        box.press("Tab")
+    box = page.locator("#steps input[type=number]")
+    box.fill(str(steps))
+    box.press("Tab")
+    page.get_by_label("Fixed" if count == 1 else "Walk").check(force=True)
+    for name, number in (("seed", seed), ("count", count)):
+        box = page.locator(f"#{name} input[type=number]")
+        box.fill(str(number))
+        box.press("Tab")
+
+
+def choose_model(page: Page, model: Path) -> None:
+    """Type a folder into the model's field and leave it."""
+    field = page.locator("#model input")
+    field.fill(str(model))
+    field.press("Enter")
+    field.press("Tab")
+
+
+def chart(width_px: int = 512, height_px: int = 384) -> np.ndarray:
+    """(height_px, width_px, 3) uint8: red x mod 256, green y mod 256, blue a chequer of single pixels."""
+    y, x = np.mgrid[:height_px, :width_px]
+    return np.stack([x % 256, y % 256, (x + y) % 2 * 255], axis=-1).astype(np.uint8)
