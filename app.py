@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
 import sys
@@ -99,6 +101,13 @@ def main() -> None:
         sys.exit("stopped")
 
 
+def is_no_cancelled_task(record: logging.LogRecord) -> bool:
+    """False for the tracebacks that uvicorn prints of its own tasks, which an end that does not wait cancels."""
+    error = record.exc_info[1] if record.exc_info else None
+    told = record.getMessage().rstrip().endswith("asyncio.exceptions.CancelledError")
+    return not (told or isinstance(error, asyncio.CancelledError))
+
+
 def serve(settings: Settings) -> None:
     """Hold the home's lock, answer the browser, watch over the worker, until interrupted or told to end."""
     from studio.home.workspace import Workspace
@@ -124,6 +133,7 @@ def serve(settings: Settings) -> None:
                 "stop that, or choose another with --port or STUDIO_PORT"
             ) from error
         demo.server.force_exit = True  # an open page holds its connections; the end does not wait for them
+        logging.getLogger("uvicorn.error").addFilter(is_no_cancelled_task)
         worker.start()
         stack.callback(worker.stop)
         print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)

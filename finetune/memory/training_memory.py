@@ -156,7 +156,7 @@ class _Fused(torch.autograd.Function):
     def backward(
         context: Any, *gradients: Tensor
     ) -> Any:  # pragma: no cover -- nothing is ever run backward here
-        raise NotImplementedError
+        raise NotImplementedError("this attention is called to count what it keeps, forward alone")
 
 
 class _FusedAttention(TorchFunctionMode):

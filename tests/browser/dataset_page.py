@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
@@ -29,13 +28,11 @@ def main() -> None:
         choice = room.choice
         demo.load(desk.offer, choice.source, [choice.known, choice.folder])
     demo.queue(default_concurrency_limit=8)
-    sheets = style_sheets()
-    own = Path(__file__).parents[2] / "studio" / "ui" / "dataset.css"
     demo.launch(
         server_name="127.0.0.1",
         server_port=settings.port,
         theme=studio_theme(),
-        css_paths=sheets if own in sheets else [*sheets, own],
+        css_paths=style_sheets(),
         head=head(),
         ssr_mode=False,
         run_history=False,
