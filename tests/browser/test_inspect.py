@@ -196,6 +196,20 @@ def test_two_panes_share_one_view_and_differ_where_the_pictures_do(opened: Open)
     page.wait_for_function(f"document.querySelector('{STAGE}').dataset.panes !== '{first}'")
 
 
+def test_a_mode_that_was_just_chosen_outlives_an_answer_that_does_not_know_of_it(opened: Open) -> None:
+    page = opened("second", "first")
+    page.locator(STAGE).hover()
+    held = hold(page, "**/gradio_api/queue/join*")
+    page.keyboard.press("3")
+    until(page, lambda: bool(held.routes))
+    page.keyboard.press("m")
+    stage(page, "s.mode === 'slider'")
+    held.let_go()
+    stage(page, "!s.planes.startsWith('|') && s.ready === 'true'")
+    assert page.locator(STAGE).get_attribute("data-mode") == "slider"
+    expect(page.get_by_label("Compare by")).to_have_value("Slider")
+
+
 def test_the_address_shows_the_same_view_elsewhere(opened: Open) -> None:
     page = opened("second", "first", query="mode=difference")
     stage(page, "s.mode === 'difference'")

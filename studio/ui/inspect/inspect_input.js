@@ -87,8 +87,7 @@ function ofPane(box, pane) {
 }
 
 function changeMode(next) {
-  Object.assign(board.look, { mode: next });
-  arrange();
+  changeLook({ mode: next });
   // The list in the rail follows when the keys rest: of events that overtake each other the page drops some.
   clearTimeout(changeMode.telling);
   changeMode.telling = setTimeout(() => trigger("mode", { mode: board.look.mode }), 150);

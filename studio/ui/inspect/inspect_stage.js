@@ -16,6 +16,7 @@ const mapped = {}; // the navigator's small picture
 const KEPT_PLANES = 40;
 const KEPT_BOARDS = 12;
 let board = { panes: [], look: { ...USUAL_LOOK }, demand: 0 };
+let ownLook = {}; // what was changed here since these pictures came; an answer under way does not know of it
 let pointer = null;
 let wipe = 0.5; // where the slider stands, share of the width
 let fade = 0.5; // opacity of the second picture
@@ -88,7 +89,9 @@ function showAgain(known) {
 function show(next) {
   const newer = next.demand > board.demand;
   const another = next.panes[0]?.width_px !== board.panes[0]?.width_px || next.panes[0]?.height_px !== board.panes[0]?.height_px;
-  board = { ...next, look: { ...next.look } };
+  const same = next.panes.map((pane) => pane.id).join() === board.panes.map((pane) => pane.id).join();
+  if (!same) ownLook = {};
+  board = { ...next, look: { ...next.look, ...ownLook } };
   takePictures();
   takePlanes();
   if (hasPicture()) {
@@ -182,7 +185,12 @@ function toggleFullScreen() {
 function takeLook(event) {
   if (!root.isConnected) return window.removeEventListener("d4k-look", takeLook);
   if (!root.closest(`#${event.detail.stage}`)) return;
-  Object.assign(board.look, event.detail.look);
+  changeLook(event.detail.look);
+}
+
+function changeLook(look) {
+  Object.assign(ownLook, look);
+  Object.assign(board.look, look);
   arrange();
 }
 
