@@ -40,7 +40,8 @@ studio.pipeline
 studio.memory studio.pictures studio.visitors
 studio.rendering studio.datasets studio.inspection
 studio.training
-studio.work studio.cli
+studio.work
+studio.cli
 studio.ui.scripts studio.ui.icons studio.ui.plot_look studio.ui.events studio.ui.startup
 studio.ui.components studio.ui.theme
 studio.ui.messages studio.ui.parts.pulse

@@ -21,6 +21,22 @@ PATIENCE_S = 600.0
 
 T = TypeVar("T")
 
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NO_WAY_IN = "{} cannot be written; change its permissions or choose another home"
+_DAMAGED = (
+    "{} is damaged; move it away and start again, every picture in the home is found again (jobs and stars are not)"
+)
+_TROUBLES = {
+    sqlite3.SQLITE_FULL: "the disk is full, {} could not grow; free some space and try again",
+    sqlite3.SQLITE_IOERR: "the disk of {} cannot be read or written; look at its health, or whether it is still there",
+    sqlite3.SQLITE_READONLY: _NO_WAY_IN,
+    sqlite3.SQLITE_CANTOPEN: _NO_WAY_IN,
+    sqlite3.SQLITE_PERM: _NO_WAY_IN,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+}
+"""Kinds of trouble that a person can do something about, by SQLite's primary result code."""
+
 _FIRST_SCHEMA = """
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -133,6 +149,7 @@ class Database:
         if connection is None:
             connection = sqlite3.connect(self.path, timeout=self._lock_timeout_s, isolation_level=None)
             connection.row_factory = sqlite3.Row
+            connection.text_factory = _text
             connection.execute("PRAGMA synchronous = NORMAL")
             self._local.connection = connection
         return connection
@@ -172,27 +189,21 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            words = self._refusal(str(error))
-            if words is None:
+            # The low byte is the kind of trouble, what lies above tells its cases apart.
+            kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if kind in _BUSY:
+                raise DatabaseBusy(
+                    f"{self.path} is locked by another program; close it (a database browser or a backup, say) "
+                    "and try again"
+                ) from error
+            if kind not in _TROUBLES:
                 raise
-            raise (DatabaseBusy if "locked" in str(error) else ValueError)(words) from error
+            raise ValueError(_TROUBLES[kind].format(self.path)) from error
 
-    def _refusal(self, message: str) -> str | None:
-        if "locked" in message:
-            return (
-                f"{self.path} is locked by another program; close it (a database browser or a backup, say) "
-                "and try again"
-            )
-        if "full" in message:
-            return f"the disk is full, {self.path} could not grow; free some space and try again"
-        if "readonly" in message or "unable to open" in message:
-            return f"{self.path} cannot be written; change its permissions or choose another home"
-        if "not a database" in message or "malformed" in message:
-            return (
-                f"{self.path} is damaged; move it away and start again, every picture in the home is found "
-                "again (jobs and stars are not)"
-            )
-        return None
+
+def _text(stored: bytes) -> str:
+    """Bytes that are no UTF-8 cost their letters, not the whole list that they stand in."""
+    return stored.decode("utf-8", "replace")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

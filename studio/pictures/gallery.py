@@ -124,6 +124,18 @@ class Gallery:
         assert row is not None
         return int(row["number"])
 
+    def neighbour(self, picture_id: str, *, older: bool) -> str | None:
+        """The id of the next picture in time that is not in the trash; None past either end, or of no picture."""
+        owned, owner = mine("pictures", self.viewer)
+        sign, order = ("<", "DESC") if older else (">", "ASC")
+        row = self._database.row(
+            f"SELECT id FROM pictures WHERE trashed_at IS NULL AND {owned} AND (created_at, id) {sign} "
+            "(SELECT created_at, id FROM pictures WHERE id = ?) "
+            f"ORDER BY created_at {order}, id {order} LIMIT 1",
+            (*owner, picture_id),
+        )
+        return None if row is None else str(row["id"])
+
     def star(self, picture_id: str, starred: bool) -> None:
         owned, owner = mine("pictures", self.viewer)
         statement = f"UPDATE pictures SET starred = ? WHERE id = ? AND {owned}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-Kind = Literal["render", "score", "train"]
 Direction = Literal["up", "down", "front", "back"]
 
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "interrupted")
@@ -35,7 +35,9 @@ class Job:
     """One row of the table, as it was when it was read. Times are seconds since 1970."""
 
     id: int
-    kind: Kind
+    kind: str
+    """Of `studio.work.kinds`, or of a newer studio's."""
+
     state: State
     label: str
     request: dict[str, Any]
@@ -61,6 +63,8 @@ class Job:
     """See `finetune.processes.birth`: a pid alone may have been given away again."""
 
     heartbeat_at: float | None = None
+    damage: str = ""
+    """What of its row cannot be read, in a sentence; such a job is shown and can be cleared away."""
 
 
 def lost_words(job: Job, reason: str = "the worker died") -> str:
@@ -69,24 +73,77 @@ def lost_words(job: Job, reason: str = "the worker died") -> str:
 
 
 def job_of(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        kind=row["kind"],
-        state=row["state"],
-        label=row["label"],
-        request=json.loads(row["request"]),
-        progress=Progress(
-            row["stage"], row["step"], row["num_steps"], row["seconds_per_step"], row["seconds_left"]
-        ),
-        preview=row["preview"],
-        result=None if row["result"] is None else json.loads(row["result"]),
-        error=row["error"],
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        attempts=row["attempts"],
-        cancel_requested=bool(row["cancel_requested"]),
-        worker_pid=row["worker_pid"],
-        worker_born=row["worker_born"],
-        heartbeat_at=row["heartbeat_at"],
+    """A row as a job, whatever stands in it: one that is damaged takes no other down, and says what is wrong."""
+    cells = _Cells(row)
+    states: dict[str, State] = {state: state for state in get_args(State)}
+    state = states.get(cells.text("state"))
+    if state is None:
+        cells.wrong.append("its state is none that is known")
+    request, result = cells.json_object("request"), cells.json_object("result")
+    progress = Progress(
+        cells.text("stage"),
+        cells.whole("step"),
+        cells.whole("num_steps"),
+        cells.number("seconds_per_step"),
+        cells.number("seconds_left"),
     )
+    job = Job(
+        id=int(row["id"]),
+        kind=cells.text("kind"),
+        state="failed" if state is None else state,
+        label=cells.text("label"),
+        request={} if request is None else request,
+        progress=progress,
+        preview=cells.text("preview") or None,
+        result=result,
+        error=cells.text("error") or None,
+        created_at=cells.number("created_at") or 0.0,
+        started_at=cells.number("started_at"),
+        finished_at=cells.number("finished_at"),
+        attempts=cells.whole("attempts"),
+        cancel_requested=bool(cells.whole("cancel_requested")),
+        worker_pid=cells.whole("worker_pid") or None,
+        worker_born=cells.text("worker_born") or None,
+        heartbeat_at=cells.number("heartbeat_at"),
+    )
+    if not cells.wrong:
+        return job
+    damage = f"its row in the job table is damaged ({', '.join(cells.wrong)})"
+    return replace(job, damage=damage, error=damage if job.error is None else f"{job.error}; {damage}")
+
+
+class _Cells:
+    """Reads a row's cells by the type that each should have, and notes those that have not."""
+
+    def __init__(self, row: sqlite3.Row) -> None:
+        self.row = row
+        self.wrong: list[str] = []
+
+    def text(self, name: str) -> str:
+        value = self.row[name]
+        if value is None or isinstance(value, str):
+            return value or ""
+        self.wrong.append(f"{name} is no text")
+        return ""
+
+    def number(self, name: str) -> float | None:
+        value = self.row[name]
+        if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+            return value
+        self.wrong.append(f"{name} is no number")
+        return None
+
+    def whole(self, name: str) -> int:
+        return int(self.number(name) or 0)
+
+    def json_object(self, name: str) -> dict[str, Any] | None:
+        if (text := self.text(name)) == "":
+            return None
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            self.wrong.append(f"{name} is no JSON object")
+            return None
+        return value

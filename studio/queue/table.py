@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from studio.home.database import LOCK_TIMEOUT_S, Database, NotThere
 from studio.home.ownership import Viewer, everybody, mine, prepare
-from studio.queue.job import ENDED, Direction, Job, Kind, Progress, State, job_of, lost_words
+from studio.queue.job import Direction, Job, Progress, State, job_of, lost_words
 
 
 class JobTable:
@@ -29,10 +29,8 @@ class JobTable:
         if viewer is not everybody:
             prepare(self._database)
 
-    def submit(self, kind: Kind, request: Mapping[str, Any], *, label: str) -> int:
-        """Put a job at the end of the queue; returns its id."""
-        if kind not in get_args(Kind):
-            raise ValueError(f"a job is one of {', '.join(get_args(Kind))}, got {kind!r}")
+    def submit(self, kind: str, request: Mapping[str, Any], *, label: str) -> int:
+        """Put a job at the end of the queue; returns its id. `kind` is one of `studio.work.kinds`."""
         with self._database.writing() as connection:
             cursor = connection.execute(
                 f"INSERT INTO jobs (kind, state, label, request, place, created_at) "
@@ -51,17 +49,41 @@ class JobTable:
             raise NotThere(f"there is no job {job_id}; it was cleared away, reload the page")
         return job_of(row)
 
-    def jobs(self, *, states: Sequence[State] | None = None, limit: int = 200) -> list[Job]:
-        """Running ones first, then the queue in its order, then the ended ones, the last ended first."""
-        wanted = tuple(get_args(State) if states is None else states)
-        owned, owner = mine("jobs", self.viewer)
+    def jobs(
+        self,
+        *,
+        states: Sequence[State] | None = None,
+        kind: str | None = None,
+        ids: Sequence[int] | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Running ones first, then the queue in its order, then the ended ones, the last ended first.
+
+        All of them, or those in one of `states`, of a `kind`, among `ids`; the first `limit` of these.
+        """
+        where, values = mine("jobs", self.viewer)
+        if states is not None:
+            where += f" AND {_in_states(states)}"
+        if kind is not None:
+            where, values = f"{where} AND kind = ?", (*values, kind)
+        if ids is not None:  # as one value: a statement takes so many and no more
+            where += " AND id IN (SELECT value FROM json_each(?))"
+            values = (*values, json.dumps(list(ids)))
         rows = self._database.rows(
-            f"SELECT * FROM jobs WHERE state IN ({', '.join('?' * len(wanted))}) AND {owned} "
+            f"SELECT * FROM jobs WHERE {where} "
             "ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 ELSE 2 END, "
             "CASE state WHEN 'queued' THEN place END, finished_at DESC, id DESC LIMIT ?",
-            (*wanted, *owner, limit),
+            (*values, -1 if limit is None else limit),
         )
         return [job_of(row) for row in rows]
+
+    def count(self, *, states: Sequence[State]) -> int:
+        """How many jobs are in one of these states."""
+        owned, owner = mine("jobs", self.viewer)
+        row = self._database.row(
+            f"SELECT COUNT(*) AS number FROM jobs WHERE {owned} AND {_in_states(states)}", owner
+        )
+        return 0 if row is None else int(row["number"])
 
     def version(self) -> int:
         """Changes whenever `jobs` would answer differently."""
@@ -165,10 +187,9 @@ class JobTable:
 
     def clear_finished(self) -> int:
         """Forget the jobs that ended, not their pictures; returns how many."""
-        marks = ", ".join("?" * len(ENDED))
         owned, owner = mine("jobs", self.viewer)
         return self._database.write(
-            f"DELETE FROM jobs WHERE state IN ({marks}) AND {owned}", (*ENDED, *owner)
+            f"DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND {owned}", owner
         )
 
     def interrupt_lost(
@@ -179,7 +200,7 @@ class JobTable:
         for job in lost:
             self._end(job.id, "interrupted", error=explain(job))
         ids = {job.id for job in lost}  # some may have been cleared away since
-        return [job for job in self.jobs(states=("interrupted",), limit=-1) if job.id in ids]
+        return [job for job in self.jobs(states=("interrupted",)) if job.id in ids]
 
     def _end(
         self,
@@ -220,6 +241,14 @@ class JobTable:
             "WHERE id = ? AND state IN ('failed', 'cancelled', 'interrupted')",
             (job_id,),
         )
+
+
+def _in_states(states: Sequence[State]) -> str:
+    """An SQL condition. A state that is none, of a damaged row, counts as failed (`job_of`)."""
+    known = ", ".join(f"'{state}'" for state in get_args(State))
+    wanted = ", ".join(f"'{state}'" for state in states if state in get_args(State))
+    others = f" OR state NOT IN ({known})" if "failed" in states else ""
+    return f"(state IN ({wanted}){others})"
 
 
 _LAST_PLACE = "(SELECT COALESCE(MAX(place), 0) + 1 FROM jobs)"

@@ -58,7 +58,7 @@ class RenderJobs:
 
     def tidy(self) -> None:
         """Delete the latents and live previews of jobs that cannot be resumed any more."""
-        listed = self.jobs.jobs(limit=100_000)
+        listed = self.jobs.jobs()
         forget_latents(self.workspace.latents, keep_jobs={job.id for job in listed if job.state != "done"})
         known = {f"job-{job.id}.jpg" for job in listed}
         for path in self.workspace.previews.glob("job-*.jpg"):

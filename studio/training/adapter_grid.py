@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -203,8 +204,9 @@ def grid_states(grid: Grid, *, jobs: JobTable, gallery: Gallery) -> tuple[CellSt
         if not picture.missing and digests.are_those_of(picture.record):
             drawn.setdefault(_key(picture.record.settings.to_dict(), home), picture)
     known: dict[str, Job] = {}
-    for job in _by_hope(jobs.jobs(limit=1000)):
-        known.setdefault(_key(job.request, home), job)
+    for job in _by_hope(jobs.jobs(kind="render")):
+        with suppress(TypeError, KeyError, ValueError):  # a damaged row is no cell's
+            known.setdefault(_key(job.request, home), job)
     states = []
     for cell in grid.cells:
         key = _key(cell.request.to_dict(), home)
@@ -228,10 +230,8 @@ def base_of(run: RunFolder) -> ModelEntry:
 
 
 def _by_hope(jobs: Iterable[Job]) -> list[Job]:
-    """Those that go on before those that ended, renders only."""
-    return sorted(
-        (job for job in jobs if job.kind == "render"), key=lambda job: job.state not in ("queued", "running")
-    )
+    """Those that go on before those that ended."""
+    return sorted(jobs, key=lambda job: job.state not in ("queued", "running"))
 
 
 def _key(settings: Mapping[str, Any], home: Path) -> str:

@@ -259,9 +259,8 @@ class Trainings:
     def _jobs(self) -> dict[str, Job]:
         """Run -> the job that waits or runs for it, else the one that ended last."""
         found: dict[str, Job] = {}
-        for job in self.jobs.jobs(limit=500):
-            if job.kind == "train":
-                found.setdefault(str(job.request.get("run", "")), job)
+        for job in self.jobs.jobs(kind="train"):
+            found.setdefault(str(job.request.get("run", "")), job)
         return found
 
     def _has_prompts(self, name: str) -> bool:

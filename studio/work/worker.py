@@ -25,15 +25,13 @@ from studio.home.workspace import Workspace
 from studio.memory.free import take_wish
 from studio.queue.job import Job
 from studio.queue.table import JobTable
+from studio.work.kinds import Handler, make_handlers
 
 IDLE_EXIT_S = 600.0
 POLL_S, HEARTBEAT_S = 0.2, 1.0
 
 NOT_NEEDED_EXIT_CODE = 3
 """Another worker holds the home."""
-
-Handler = Callable[[Job], bool]
-"""Does a job and finishes it; False if it was cancelled. Raises ValueError if it cannot be done."""
 
 
 class Worker:
@@ -122,18 +120,13 @@ class Worker:
 def work(workspace: Workspace, *, idle_exit_s: float) -> None:
     """Do all of a home's jobs; the caller holds its lock."""
     from studio.pipeline.opening import quiet_libraries
-    from studio.rendering.job import RenderJobs
-    from studio.training.job import TrainingJobs
 
     quiet_libraries()
     jobs = JobTable(workspace.database)
-    renders = RenderJobs(workspace, jobs)
-    renders.tidy()
+    who_does, free_memory = make_handlers(workspace, jobs)
     write_lock_note(workspace.worker_lock, {"state": "ready"})
     say(f"worker {os.getpid()} is ready")
-    trainings = TrainingJobs(workspace, jobs, free_memory=renders.keeper.free)
-    handlers = {"render": renders.do, "train": trainings.do}
-    Worker(workspace, jobs, handlers, free_memory=renders.keeper.free).run(idle_exit_s=idle_exit_s)
+    Worker(workspace, jobs, who_does, free_memory=free_memory).run(idle_exit_s=idle_exit_s)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ from studio.ui.messages import shows_errors
 from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
 from studio.ui.parts.queue.queue_panel import queue_rows
 from studio.ui.visitors.submission_gate import SubmissionGate
+from studio.work.kinds import picture_of
 
 Plain = dict[str, Any]
 
@@ -211,9 +212,9 @@ class Desk:
         elif action == "watch":
             watched = watched.of_jobs([job_id])
         elif action == "open":
-            result = self.jobs.get(job_id).result
-            if result is not None:
-                watched = watched.of_picture(result["picture"], self.num_done(watched))
+            made = picture_of(self.jobs.get(job_id))
+            if made is not None:
+                watched = watched.of_picture(made, self.num_done(watched))
         else:
             raise ValueError(f"unknown action {action!r}; reload the page")
         return self.show(watched)
@@ -231,26 +232,17 @@ class Desk:
         return self.show(Watch.from_plain(watch).of_newest())
 
     def num_done(self, watched: Watch) -> int:
-        mine = [job for job in self.jobs.jobs(limit=200) if job.id in watched.jobs]
-        return len(finished(mine, self.gallery))
+        return len(finished(self.jobs.jobs(ids=watched.jobs), self.gallery))
 
     @shows_errors
     def turn(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
         """Left and right on the fitted stage: the neighbours in the gallery."""
         watched = Watch.from_plain(watch)
         shown = stage_view(watched, self.jobs, self.gallery).details.id
-        neighbour = self.gallery_neighbour(shown, int(event.delta))
+        neighbour = self.gallery.neighbour(shown, older=int(event.delta) > 0)
         return self.show(
             watched if neighbour is None else watched.of_picture(neighbour, self.num_done(watched))
         )
-
-    def gallery_neighbour(self, picture_id: str, delta: int) -> str | None:
-        """The next older (delta 1) or newer (delta -1) picture's id; None past either end."""
-        ids = [picture.id for picture in self.gallery.pictures(limit=500)]
-        if picture_id not in ids:
-            return None
-        place = ids.index(picture_id) + delta
-        return ids[place] if 0 <= place < len(ids) else None
 
 
 def chosen_size(preset: str, width_px: int, height_px: int) -> tuple[int, int]:

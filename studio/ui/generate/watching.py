@@ -12,6 +12,7 @@ from studio.ui.lookup import find_picture
 from studio.ui.parts.details.details import DetailsContent, details_of_job, details_of_picture
 from studio.ui.parts.header.header import StageStatus, stage_status
 from studio.ui.parts.viewer.viewer import Scene, live_scene, picture_scene
+from studio.work.kinds import picture_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,15 @@ class Watch:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any] | None) -> Watch:
-        """From what the browser kept; a browser that keeps nothing watches nothing."""
-        if plain is None:
+        """From what the browser kept, an earlier studio's perhaps: what of it cannot be read is not watched."""
+        if not isinstance(plain, dict):
             return cls()
+        picture = plain.get("picture")
         return cls(
-            jobs=tuple(int(job) for job in plain["jobs"]),
-            picture=plain["picture"],
-            num_done=int(plain["num_done"]),
-            demand=int(plain["demand"]),
+            jobs=tuple(number for job in _listed(plain.get("jobs")) if (number := _whole(job)) is not None),
+            picture=picture if isinstance(picture, str) else None,
+            num_done=_whole(plain.get("num_done")) or 0,
+            demand=_whole(plain.get("demand")) or 0,
         )
 
     def plain(self) -> dict[str, Any]:
@@ -69,13 +71,12 @@ class StageView:
 
 def stage_view(watch: Watch, jobs: JobTable, gallery: Gallery) -> StageView:
     """The opened picture, else the newest result, else the live preview, else the newest picture of all."""
-    listed = jobs.jobs(limit=200)
-    mine = [job for job in listed if job.id in watch.jobs]
+    mine = jobs.jobs(ids=watch.jobs)
     done = finished(mine, gallery)
-    running = next((job for job in listed if job.state == "running"), None)
+    running = next(iter(jobs.jobs(states=("running",), limit=1)), None)
     status = stage_status(
         status_job(mine, running),
-        num_waiting=sum(job.state == "queued" for job in listed),
+        num_waiting=jobs.count(states=("queued",)),
         watched=running is None or running.id in watch.jobs,
     )
     opened = None if watch.picture is None else find_picture(gallery, watch.picture)
@@ -101,10 +102,10 @@ def finished(mine: list[Job], gallery: Gallery) -> list[tuple[Job, Picture]]:
     """Watched jobs whose pictures exist, the one that ended last first."""
     pairs = []
     for job in mine:
-        if job.state == "done" and job.result is not None and "picture" in job.result:
-            picture = find_picture(gallery, job.result["picture"])
-            if picture is not None and picture.trashed_at is None:
-                pairs.append((job, picture))
+        made = picture_of(job)
+        picture = None if made is None else find_picture(gallery, made)
+        if picture is not None and picture.trashed_at is None:
+            pairs.append((job, picture))
     return sorted(pairs, key=end_of_pair, reverse=True)
 
 
@@ -116,6 +117,14 @@ def end_of_pair(pair: tuple[Job, Picture]) -> tuple[float, int]:
 def status_job(mine: list[Job], running: Job | None) -> Job | None:
     """The job that the status line speaks of: what runs, else what this browser waits for or got."""
     return active_job(mine) if running is None else running
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 2**53 else None
 
 
 def active_job(mine: list[Job]) -> Job | None:

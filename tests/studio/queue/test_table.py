@@ -237,6 +237,10 @@ def test_two_tables_see_each_other(jobs: JobTable, tmp_path: Path) -> None:
     assert states(JobTable(tmp_path / "studio.db")) == ["queued"]
 
 
-def test_an_unknown_kind_is_refused(jobs: JobTable) -> None:
-    with pytest.raises(ValueError, match="render, score, train, got 'bake'"):
-        jobs.submit("bake", {}, label="")
+def test_of_a_thousand_jobs_none_is_left_out(jobs: JobTable) -> None:
+    ids = submit(jobs, 1001)
+    assert [job.id for job in jobs.jobs()] == ids
+    assert {job.id for job in jobs.jobs(ids=ids[1::2])} == set(ids[1::2])
+    assert jobs.count(states=("queued",)) == 1001
+    assert [job.id for job in jobs.jobs(ids=[ids[5], 10**9], kind="render")] == [ids[5]]
+    assert jobs.jobs(kind="train") == []

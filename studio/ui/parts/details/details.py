@@ -12,6 +12,7 @@ from studio.queue.job import Job
 from studio.render_request import RenderRequest
 from studio.ui.components import Drawn
 from studio.ui.messages import short_seconds
+from studio.work.kinds import detail_of, drawing_of
 
 
 class Chip(GradioModel):
@@ -72,7 +73,12 @@ def settings_chips(settings: RenderRequest, *, width_px: int = 0, height_px: int
 
 def details_of_job(job: Job) -> DetailsContent:
     """What a job that has no picture yet was told."""
-    settings = RenderRequest.from_dict(job.request)
+    settings = drawing_of(job)
+    if settings is None:
+        trouble = (("trouble", job.error),) if job.error else ()
+        return DetailsContent(
+            title=f"Job {job.id}", prompt=job.label, rows=(("kind", detail_of(job)), *trouble)
+        )
     return DetailsContent(
         title=f"Job {job.id}",
         prompt=settings.prompt,

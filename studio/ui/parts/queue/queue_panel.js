@@ -68,9 +68,9 @@ function showThumb(thumb, row) {
 function refresh() {
   const value = props.value;
   if (!value) return;
-  const count = value.rows.filter((row) => row.state === "queued").length;
+  const [count, listed] = [value.num_waiting, value.rows.filter((row) => row.state === "queued").length];
   const active = value.rows.some((row) => row.state === "running" || row.state === "queued");
-  part("count").textContent = count ? `${count} waiting` : "";
+  part("count").textContent = count ? `${count} waiting${listed < count ? `, the first ${listed} listed` : ""}` : "";
   part("cancel-all").hidden = !active;
   part("clear").hidden = value.rows.every((row) => row.state === "running" || row.state === "queued");
   part("none").hidden = value.rows.length > 0;

@@ -7,13 +7,15 @@ from pathlib import Path
 from gradio.data_classes import FileData, GradioModel
 
 from studio.pictures.gallery import Gallery
-from studio.queue.job import Job
+from studio.queue.job import ENDED, Job
 from studio.queue.table import JobTable
 from studio.ui.components import Drawn
 from studio.ui.lookup import find_picture
 from studio.ui.messages import state_sentence
+from studio.work.kinds import detail_of, picture_of
 
 NUM_FINISHED_SHOWN = 24
+NUM_WAITING_SHOWN = 100
 
 
 class QueueRow(GradioModel):
@@ -34,6 +36,8 @@ class QueueRows(GradioModel):
     """The panel's whole content, in order."""
 
     rows: tuple[QueueRow, ...] = ()
+    num_waiting: int = 0
+    """Of the whole queue: no more than NUM_WAITING_SHOWN are listed."""
 
 
 class QueuePanel(Drawn):
@@ -55,38 +59,29 @@ class QueuePanel(Drawn):
 
 
 def queue_rows(jobs: JobTable, gallery: Gallery) -> QueueRows:
-    """Running and waiting jobs in full, then the newest finished ones."""
-    listed = jobs.jobs(limit=200)
-    active = [job for job in listed if job.state in ("running", "queued")]
-    ended = [job for job in listed if job.state not in ("running", "queued")][:NUM_FINISHED_SHOWN]
-    return QueueRows(rows=tuple(queue_row(job, gallery) for job in (*active, *ended)))
+    """What runs, the first of those that wait, then the newest finished ones."""
+    active = jobs.jobs(states=("running", "queued"), limit=NUM_WAITING_SHOWN)
+    ended = jobs.jobs(states=ENDED, limit=NUM_FINISHED_SHOWN)
+    rows = tuple(queue_row(job, gallery) for job in (*active, *ended))
+    return QueueRows(rows=rows, num_waiting=jobs.count(states=("queued",)))
 
 
 def queue_row(job: Job, gallery: Gallery) -> QueueRow:
-    picture = None
-    if job.result is not None and "picture" in job.result:
-        picture = find_picture(gallery, job.result["picture"])
+    made = picture_of(job)
+    picture = None if made is None else find_picture(gallery, made)
     shown = picture.thumbnail_path if picture is not None else Path(job.preview or "")
     exists = shown.is_file()
     return QueueRow(
         id=job.id,
         state=job.state,
         label=job.label,
-        detail=job_detail(job),
+        detail=detail_of(job),
         message=state_sentence(job),
         fraction=fraction_done(job),
         thumbnail=FileData(path=str(shown)) if exists else None,
         stamp=str(shown.stat().st_mtime_ns) if exists else "",
         picture=picture.id if picture is not None and picture.trashed_at is None else None,
     )
-
-
-def job_detail(job: Job) -> str:
-    """Such as "4096 × 4096 · seed 7" for a render."""
-    request = job.request
-    if job.kind != "render":
-        return job.kind
-    return f"{request['width_px']} × {request['height_px']} · seed {request['seed']}"
 
 
 def fraction_done(job: Job) -> float:

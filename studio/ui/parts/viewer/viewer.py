@@ -16,6 +16,7 @@ from studio.queue.job import Job
 from studio.ui.components import Drawn
 from studio.ui.icons import icon
 from studio.ui.messages import state_sentence
+from studio.work.kinds import drawing_of
 
 
 class Layer(GradioModel):
@@ -82,7 +83,12 @@ def picture_scene(picture: Picture, *, scene_id: str, demand: int, arrival: bool
 
 def live_scene(job: Job, *, demand: int) -> Scene:
     """The scene of a running job: its latest preview, stretched over the size that is asked for."""
-    width_px, height_px = int(job.request["width_px"]), int(job.request["height_px"])
+    drawing = drawing_of(job)
+    if drawing is None:
+        return Scene(
+            id=f"job-{job.id}", kind="waiting", title=job.label, message=state_sentence(job), demand=demand
+        )
+    width_px, height_px = drawing.width_px, drawing.height_px
     layers: tuple[Layer, ...] = ()
     if job.preview is not None and Path(job.preview).is_file():
         stamp = str(Path(job.preview).stat().st_mtime_ns)
