@@ -37,7 +37,7 @@ def new_worker(workspace: Workspace, settings: Settings) -> WorkerSupervisor | I
     if settings.zero_gpu:
         from studio.work.in_place_worker import InPlaceWorker
 
-        return InPlaceWorker(workspace)
+        return InPlaceWorker(workspace, settings)
     from studio.work.supervisor import WorkerSupervisor
 
     return WorkerSupervisor(workspace, settings)

@@ -120,10 +120,7 @@ class RenderRequest:
                 f"coarse first takes a noise level from {MIN_COARSE_FIRST:g} to {MAX_COARSE_FIRST:g}, or 0 for a "
                 f"picture drawn at full size alone, got {self.coarse_first:g}; 0.3 is usual"
             )
-        if not 0 <= self.seed < NUM_SEEDS:
-            raise ValueError(
-                f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {self.seed}; choose another"
-            )
+        _check_seed(self.seed)
 
     def _check_types(self) -> None:
         """Requests come back from files and tables, where anything may stand."""
@@ -206,6 +203,8 @@ def expand_requests(
         raise ValueError(
             f"a fixed seed would draw the same picture {count} times; choose walk or random, or one picture"
         )
+    if seed_mode != "random":
+        _check_seed(seed)  # a walk would wrap around what is no seed
     drawn = random.SystemRandom()
     requests = []
     for place, line in enumerate(line for line in lines for _ in range(count)):
@@ -258,6 +257,11 @@ def _adapters(listed: Any) -> tuple[AdapterUse, ...]:
         return tuple(AdapterUse(**entry) for entry in listed)
     except TypeError as error:
         raise ValueError(f"adapters must be a list of a path and a weight each, got {listed!r}") from error
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < NUM_SEEDS:
+        raise ValueError(f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {seed}; choose another")
 
 
 def _check_side(name: str, side: int) -> None:

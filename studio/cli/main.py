@@ -22,13 +22,14 @@ from studio.home.quiet_imports import quiet_imports
 from studio.home.workspace import Workspace
 from studio.memory_rungs import RUNGS
 from studio.models.adapters import resolve_adapter
+from studio.models.admission import admit
 from studio.models.catalogue import CATALOGUE
-from studio.models.lookup import check_available, check_options, check_size, find_model
+from studio.models.lookup import find_model
 from studio.pictures.destination import destination
 from studio.pictures.gallery import Gallery
 from studio.queue.job import Job
 from studio.queue.table import JobTable
-from studio.render_request import NUM_SEEDS, AdapterUse, expand_requests, parse_adapter, parse_size
+from studio.render_request import AdapterUse, expand_requests, parse_adapter, parse_size
 
 app = typer.Typer(
     name="d4k",
@@ -83,8 +84,6 @@ def render(
     with one_sentence():
         entry = find_model(model)
         width_px, height_px = entry.default_size_px if size is None else parse_size(size)
-        if seed is not None and not 0 <= seed < NUM_SEEDS:
-            raise ValueError(f"the seed must lie between 0 and {NUM_SEEDS - 1}, got {seed}; choose another")
         requests = expand_requests(
             prompts=prompt,
             as_list=False,
@@ -103,9 +102,7 @@ def render(
             speed=",".join([] if speed is None else speed),
             memory=memory,
         )
-        check_options(entry, rope=rope, speed=requests[0].speed)
-        check_size(entry, width_px, height_px)
-        check_available(entry)
+        admit(requests[0], settings_of(home))
         target = destination(
             out, count=count, gallery_home=None if out is not None else settings_of(home).home
         )

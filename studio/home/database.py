@@ -24,7 +24,8 @@ T = TypeVar("T")
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _NO_WAY_IN = "{} cannot be written; change its permissions or choose another home"
 _DAMAGED = (
-    "{} is damaged; move it away and start again, every picture in the home is found again (jobs and stars are not)"
+    "{} is damaged; move it away and start again, every picture in the home is found again "
+    "(jobs and stars are not)"
 )
 _TROUBLES = {
     sqlite3.SQLITE_FULL: "the disk is full, {} could not grow; free some space and try again",

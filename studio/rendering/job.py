@@ -5,18 +5,20 @@ Not here: taking jobs and ending them (`studio.work.worker`), drawing (`studio.p
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from studio.home.database import DatabaseBusy, insist
 from studio.home.disk import MIB, require_free
 from studio.home.ownership import Owners
+from studio.home.settings import Settings
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
 from studio.memory.ladder import render_fitting
 from studio.memory_rungs import Rung
 from studio.models.adapters import file_digest, resolve_adapter
+from studio.models.admission import admit
 from studio.models.catalogue import ModelEntry
-from studio.models.lookup import check_size, find_model
 from studio.pictures.gallery import Gallery, new_picture_id
 from studio.pictures.previews import write_live_preview
 from studio.pipeline.denoising import Preview, RenderCancelled
@@ -31,8 +33,21 @@ from studio.rendering.keeping import keep_drawn
 class RenderJobs:
     """The worker's hands for renders; keeps one model open between jobs."""
 
-    def __init__(self, workspace: Workspace, jobs: JobTable, *, keeper: PipelineKeeper | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        jobs: JobTable,
+        *,
+        keeper: PipelineKeeper | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        """`settings` say what this host draws; None reads them from the environment, as the server did."""
         self.workspace, self.jobs, self.gallery = workspace, jobs, Gallery(workspace)
+        self.settings = (
+            Settings.from_environment({**os.environ, "STUDIO_HOME": str(workspace.root)})
+            if settings is None
+            else settings
+        )
         self.owners = Owners(workspace.database)
         self.keeper = PipelineKeeper() if keeper is None else keeper
 
@@ -42,10 +57,7 @@ class RenderJobs:
         Raises ValueError, with the remedy, if the job cannot be done.
         """
         request = RenderRequest.from_dict(job.request)
-        entry = find_model(request.model)
-        check_size(entry, request.width_px, request.height_px)
-        for use in request.adapters:
-            resolve_adapter(self.workspace.root, use.path)
+        entry = admit(request, self.settings)
         # Fail before the minutes of work: the PNG and its previews take up to twice the raw pixels.
         require_free(self.workspace.root, 6 * request.width_px * request.height_px / MIB)
         try:

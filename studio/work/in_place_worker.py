@@ -15,9 +15,11 @@ from typing import Any
 # Before torch, as the host demands: it takes the place of CUDA until a GPU is lent.
 spaces: Any = importlib.import_module("spaces")
 
+from studio.home.settings import Settings  # noqa: E402
 from studio.home.workspace import Workspace  # noqa: E402
+from studio.models.admission import admit  # noqa: E402
 from studio.models.catalogue import CATALOGUE  # noqa: E402
-from studio.models.lookup import check_available, check_size, find_model  # noqa: E402
+from studio.models.lookup import find_model  # noqa: E402
 from studio.pipeline.opening import PipelineKeeper, quiet_libraries  # noqa: E402
 from studio.queue.job import Job, lost_words  # noqa: E402
 from studio.queue.table import JobTable  # noqa: E402
@@ -30,8 +32,8 @@ from studio.work.worker import POLL_S, Worker  # noqa: E402
 class InPlaceWorker:
     """A thread of the web process that empties the job table. Fits where a `WorkerSupervisor` does."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self._workspace, self._settings = workspace, settings
         self._jobs = JobTable(workspace.database)
         self._keeper = PipelineKeeper()
         self._stopping = threading.Event()
@@ -79,9 +81,7 @@ class InPlaceWorker:
 
     def _do(self, job: Job) -> bool:
         request = RenderRequest.from_dict(job.request)
-        entry = find_model(request.model)
-        check_size(entry, request.width_px, request.height_px)
-        check_available(entry)
+        entry = admit(request, self._settings)
         gpu_seconds(request, entry)
         self._keeper.open(entry)
         context = self._asked_by.pop(job.id, None)
@@ -91,7 +91,8 @@ class InPlaceWorker:
     def _draw(self, job_id: int) -> bool:
         """Runs in a fork that has the GPU: its own connections to the database, plain values in and out."""
         jobs = JobTable(self._workspace.database)
-        return RenderJobs(self._workspace, jobs, keeper=self._keeper).do(jobs.get(job_id))
+        renders = RenderJobs(self._workspace, jobs, keeper=self._keeper, settings=self._settings)
+        return renders.do(jobs.get(job_id))
 
     def _seconds(self, job_id: int) -> int:
         request = RenderRequest.from_dict(self._jobs.get(job_id).request)

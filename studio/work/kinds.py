@@ -66,7 +66,9 @@ def picture_of(job: Job) -> str | None:
     return picture if isinstance(picture, str) and job.state == "done" else None
 
 
-def make_handlers(workspace: Workspace, jobs: JobTable) -> tuple[dict[str, Handler], Callable[[], str | None]]:
+def make_handlers(
+    workspace: Workspace, jobs: JobTable
+) -> tuple[dict[str, Handler], Callable[[], str | None]]:
     """(who does each kind, what closes the model that they keep open and says which); imports torch."""
     from studio.rendering.job import RenderJobs
     from studio.training.job import TrainingJobs

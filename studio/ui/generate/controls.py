@@ -10,7 +10,7 @@ from gradio.data_classes import GradioModel
 
 from studio.memory_rungs import RUNG_TITLES
 from studio.models.catalogue import CATALOGUE
-from studio.render_request import MAX_COARSE_FIRST, MAX_STEPS, SPEED_CHOICES
+from studio.render_request import MAX_COARSE_FIRST, MAX_GUIDANCE, MAX_STEPS, SPEED_CHOICES
 from studio.ui.components import Drawn
 from studio.ui.generate.lora_stack import LoraServer, LoraStack
 from studio.ui.generate.notes import model_choices
@@ -151,7 +151,7 @@ def build_controls() -> Rail:
                 )
                 guidance = gr.Slider(
                     0,
-                    15,
+                    MAX_GUIDANCE,
                     value=default.default_guidance_scale,
                     step=0.1,
                     label="Guidance",

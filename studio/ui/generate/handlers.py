@@ -15,10 +15,11 @@ import gradio as gr
 from studio.home.settings import Settings
 from studio.memory.fit_note import fit_note
 from studio.memory.free import free_memory
-from studio.models.lookup import check_available, check_options, find_model
+from studio.models.admission import admit
+from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
-from studio.render_request import RenderRequest, SeedMode, expand_requests
+from studio.render_request import NUM_SEEDS, RenderRequest, SeedMode, expand_requests
 from studio.ui.generate.lora_stack import (
     LoraContent,
     LoraOption,
@@ -72,7 +73,6 @@ class Desk:
         watch: Plain | None,
     ) -> tuple[Any, ...]:
         """Put the renders in the queue and watch them; the form's seed becomes the one to go on from."""
-        check_available(find_model(model))
         width_px, height_px = chosen_size(preset, width_px, height_px)
         requests = expand_requests(
             prompts=prompt,
@@ -92,16 +92,15 @@ class Desk:
             speed=",".join([] if speed is None else speed),
             memory=memory,
         )
-        check_options(find_model(model), rope=rope, speed=requests[0].speed)
         requests = at_strengths(requests, strengths_of(adapters.strengths))
-        self.check_hosted_size(width_px, height_px)
+        admit(requests[0], self.settings)  # the others differ in prompt, seed and weights alone
         self.gate.admit(requests, self.jobs)
         submitted = [
             self.jobs.submit("render", request.to_dict(), label=request.prompt) for request in requests
         ]
         self.gate.submitted(submitted)
         next_seed = requests[-1].seed + 1 if seed_mode == "walk" else requests[-1].seed
-        return (next_seed % 2**32, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
+        return (next_seed % NUM_SEEDS, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
 
     def fit_note(
         self,
@@ -136,14 +135,6 @@ class Desk:
         except ValueError:
             return ""
         return warning(note.text) if note.is_warning else plain_text(note.text)
-
-    def check_hosted_size(self, width_px: int, height_px: int) -> None:
-        megapixels = width_px * height_px / 1e6
-        if megapixels > self.settings.max_megapixels:
-            raise ValueError(
-                f"{width_px} x {height_px} is {megapixels:.1f} megapixels, but this studio renders "
-                f"at most {self.settings.max_megapixels:g}; choose a smaller size"
-            )
 
     def show(self, watch: Watch) -> tuple[Any, ...]:
         """A changed watch and what follows from it, in the order of GenerateTab.page()."""

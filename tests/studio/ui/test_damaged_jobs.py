@@ -72,7 +72,8 @@ def three(request: pytest.FixtureRequest, jobs: JobTable) -> tuple[int, int, int
     if request.param != "queued":
         jobs.move(middle, "front")
         claimed = jobs.claim(1)
-        assert claimed is not None and claimed.id == middle
+        assert claimed is not None
+        assert claimed.id == middle
     if request.param == "done":
         jobs.finish(middle, {"picture": "20260101-000000-0000"})
     return first, middle, last
@@ -105,7 +106,8 @@ def test_it_says_what_is_wrong(
     bad = submit(jobs)
     write_over(workspace, bad, column, value)
     job = jobs.get(bad)
-    assert "damaged" in job.damage and job.error == job.damage
+    assert job.error == job.damage
+    assert "damaged" in job.damage
     assert column in job.damage
     (row,) = queue_rows(jobs, gallery).rows
     assert "damaged" in row.message

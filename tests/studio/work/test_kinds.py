@@ -18,7 +18,11 @@ def submitted_kinds() -> set[str]:
     found = set()
     for file in FILES.values():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "submit":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "submit"
+            ):
                 found |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     return found
 

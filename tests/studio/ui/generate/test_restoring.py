@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from finetune.drawing.speed_names import ROPE_METHODS
 from studio.home.settings import Settings
+from studio.memory_rungs import RUNGS
 from studio.pictures.gallery import Gallery
-from studio.ui.generate.controls import CONTROL_NAMES
-from studio.ui.generate.lora_stack import LoraContent
+from studio.pictures.record import PictureRecord
+from studio.render_request import (
+    MAX_COARSE_FIRST,
+    MAX_GUIDANCE,
+    MAX_SIDE_PX,
+    MAX_STEPS,
+    MIN_COARSE_FIRST,
+    MIN_SIDE_PX,
+    NUM_SEEDS,
+    SPEED_CHOICES,
+    expand_requests,
+)
+from studio.ui.generate.controls import CONTROL_NAMES, build_controls
+from studio.ui.generate.lora_stack import LoraContent, LoraStack
 from studio.ui.generate.restoring import Restorer, form_updates
-from tests.studio.ui.conftest import add_picture
+from tests.studio.ui.conftest import a_request, add_picture
 
 
 @pytest.fixture
@@ -108,3 +124,49 @@ def test_a_file_without_settings_is_one_sentence(restorer: Restorer, tmp_path: P
 
 def test_one_update_for_every_widget() -> None:
     assert len(form_updates()) == len(CONTROL_NAMES) + 2
+
+
+@pytest.mark.parametrize(
+    "extremes",
+    [
+        {"num_inference_steps": 1, "guidance_scale": 0.0, "seed": 0, "width_px": MIN_SIDE_PX},
+        {
+            "num_inference_steps": MAX_STEPS,
+            "guidance_scale": MAX_GUIDANCE,
+            "seed": NUM_SEEDS - 1,
+            "width_px": MAX_SIDE_PX,
+            "height_px": MAX_SIDE_PX,
+            "coarse_first": MAX_COARSE_FIRST,
+        },
+        {"coarse_first": MIN_COARSE_FIRST, "guidance_scale": 29.9},
+        *({"rope": method} for method in ROPE_METHODS),
+        *({"speed": option} for option in SPEED_CHOICES),
+        *({"memory": rung} for rung in ("auto", *RUNGS)),
+    ],
+    ids=str,
+)
+def test_a_form_takes_whatever_a_request_takes(
+    restorer: Restorer, gallery: Gallery, extremes: dict[str, Any]
+) -> None:
+    """Every widget accepts what a restored picture brings into it, and the form asks for the same picture again."""
+    request = replace(a_request(), **extremes)
+    picture = gallery.add(np.zeros((256, 256, 3), np.uint8), PictureRecord(settings=request))
+    _, _, *form = restorer.act(event(action="use_all", id=picture.id))
+    with gr.Blocks():
+        widgets = build_controls().controls.widgets()
+    entered = {}
+    for name, widget, value in zip(CONTROL_NAMES, widgets, form, strict=False):
+        payload = widget.postprocess(value)
+        entered[name] = value if isinstance(widget, LoraStack) else widget.preprocess(payload)
+    (again,) = expand_requests(
+        prompts=entered["prompt"],
+        as_list=entered["as_list"],
+        speed=",".join(entered["speed"]),
+        adapters=(),
+        **{
+            name: value
+            for name, value in entered.items()
+            if name not in ("prompt", "as_list", "preset", "speed", "adapters")
+        },
+    )
+    assert again == request
