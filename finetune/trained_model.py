@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from finetune.backbones import Family, family_of
-from finetune.backbones.checkpoints import pipeline_class_name
 from finetune.config.files import write_toml
 from finetune.config.run_config import FinetuneConfig
 from finetune.lora.files import save_adapter
 from finetune.lora.layers import add_lora
 from finetune.memory.training_memory import hollow_transformer
+from finetune.model_folder import ModelFolder
 from finetune.preparing import DTYPES, base_folder
 from finetune.run_folder import RunFolder
 from finetune.sharding import mesh_of, one_at_a_time, shard, whole_state
@@ -84,7 +84,7 @@ def _open_whole(config: FinetuneConfig, device: torch.device) -> TrainedModel:
     family = family_of(folder)
     lora = config.method.kind == "lora"
     dtype = DTYPES[config.resources.precision] if lora else torch.float32
-    numbers = _ENCODERS[pipeline_class_name(folder)]
+    numbers = _ENCODERS[ModelFolder.open(folder).pipeline_class]
     names = [
         f"{kind}{'' if n == '1' else f'_{n}'}" for kind in ("text_encoder", "tokenizer") for n in numbers
     ]

@@ -22,6 +22,8 @@ LIBRARIES: list[tuple[str, set[str], set[str]]] = [
 
 FLOORS = """
 metrics
+finetune.weight_files
+finetune.model_folder
 finetune.config finetune.backbones finetune.processes finetune.locking finetune.checkpointing finetune.divergence
 finetune.ema finetune.run_folder finetune.objectives finetune.drawing finetune.optimizers finetune.sharding
 finetune.data finetune.reporting finetune.samples finetune.training_state finetune.checkpoint_adapter
@@ -35,7 +37,8 @@ finetune.train
 finetune.micro
 studio.memory_rungs
 studio.home
-studio.render_request studio.models studio.queue studio.comparison
+studio.render_request
+studio.models studio.queue studio.comparison
 studio.pipeline
 studio.memory studio.pictures studio.visitors
 studio.rendering studio.datasets studio.inspection

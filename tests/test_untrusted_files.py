@@ -23,8 +23,9 @@ from safetensors.torch import load_file
 from finetune.backbones.autoencoder import use_f16
 from finetune.data.archives import unpack_zip
 from finetune.lora.files import read_adapter
+from finetune.weight_files import read_header
 from metrics.pictures import read_picture
-from studio.models.adapters import read_header, resolve_adapter
+from studio.models.adapters import resolve_adapter
 from studio.models.lookup import check_available, find_model
 from studio.pictures.settings_reader import read_settings
 from studio.pipeline.opening import load_pipeline

@@ -1,8 +1,7 @@
 """Opening model folders, published ones with broken layouts too, and saying what was repaired.
 
-Two layouts of Diffusion-4K checkpoints need repair: those saved with the reference code's own class
-(`["autoencoder_kl", "AutoencoderKL"]` in `model_index.json`), which stock diffusers cannot import, and those
-saved with the stock class, whose VAE config forgets that it is F16. Nothing on disk is changed.
+Two layouts of Diffusion-4K checkpoints need repair (`finetune.model_folder`): stock diffusers cannot import the
+reference code's own VAE class, and makes an F8 decoder of a config that forgets its stride. Nothing on disk is changed.
 Not here: what F16 is (`finetune.backbones.autoencoder`), what differs between families (`finetune.backbones`).
 """
 
@@ -15,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL
@@ -23,19 +22,24 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from finetune.backbones.autoencoder import Alignment, make_f16
+from finetune.model_folder import INDEX, STOCK_VAE, ModelFolder, missing_in, vae_facts, variant_in
+from finetune.weight_files import SUFFIX
 
 Autoencoder = Literal["auto", "f8", "f16"]
-"""Which VAE to open: "auto" is F16 where the config says `stride: 2`, else F8."""
+"""Which VAE to open: "auto" is what its folder says (`finetune.model_folder.vae_facts`)."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-_VARIANTS = [
+_SECOND_COPIES = [
     "*.fp16.*",
     "*.fp16-*",
     "*.bf16.*",
     "*.bf16-*",
+    "*.fp8.*",
+    "*.fp8-*",
     "*.non_ema.*",
-]  # second copies of the same weights
+    "*.non_ema-*",
+]
+"""What is not fetched, see `finetune.weight_files.variant_of`."""
 
 
 def load_autoencoder(
@@ -51,24 +55,26 @@ def load_autoencoder(
     Returns the VAE in eval mode, and one sentence for each thing that had to be repaired.
     """
     folder = _vae_folder(source)
-    config = _read_json(folder / "config.json")
-    stride, repairs = config.get("stride"), []
-    if stride not in (None, 1, 2):
-        raise ValueError(f"{folder}/config.json says stride {stride!r}; F16 says 2, F8 says 1 or nothing")
-    if autoencoder == "f8" and stride == 2:
+    facts, repairs = vae_facts(folder), []
+    if autoencoder == "f8" and facts.is_f16:
         raise ValueError(f"{folder} is an F16 VAE (stride 2), not F8 as asked; ask for autoencoder='f16'")
-    f16 = autoencoder == "f16" or (autoencoder == "auto" and stride == 2)
-    if f16 and stride != 2:
+    f16 = autoencoder == "f16" or (autoencoder == "auto" and facts.is_f16)
+    if f16 and not facts.says_stride:
         repairs.append(
             "vae/config.json does not say `stride: 2`, though the checkpoint is used as F16; it was set to 2."
         )
-    if config.get("_class_name") != "AutoencoderKL":
+    if facts.class_name != "AutoencoderKL":
         repairs.append(
-            f"vae/config.json names the class {config.get('_class_name')!r}; it was opened as AutoencoderKL."
+            f"vae/config.json names the class {facts.class_name!r}; it was opened as AutoencoderKL."
         )
     with _unknown_keys_unmentioned():
         vae = AutoencoderKL.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=True
+            str(folder),
+            dtype=dtype,
+            variant=variant_in(folder) or None,
+            use_safetensors=True,
+            local_files_only=True,
+            low_cpu_mem_usage=True,
         )
     if f16:
         make_f16(vae, alignment=alignment)
@@ -80,29 +86,21 @@ def pipeline_folder(source: str | Path) -> Path:
 
     Raises ValueError for what is neither a folder nor a hub id, and for a folder that lacks weights.
     """
-    folder = _local_folder(source, ["model_index.json"])
-    if not (folder / "model_index.json").is_file():
-        raise ValueError(f"{folder} has no model_index.json; give the folder of a whole diffusers pipeline")
-    components = [name for name, entry in _components(folder).items() if entry[0] is not None]
+    found = ModelFolder.open(_local_folder(source, [INDEX]))
     if not Path(source).expanduser().is_dir():
-        kinds = (*_WEIGHTS, "*.json", "*.txt", "*.model")
-        folder = _local_folder(source, ["model_index.json", *(f"{c}/{k}" for c in components for k in kinds)])
-    missing = [wanted for name in components for wanted in _missing_files(folder / name)]
-    if missing:
+        kinds = (f"*{SUFFIX}", f"*{SUFFIX}.index.json", "*.json", "*.txt", "*.model")
+        _local_folder(source, [INDEX, *(f"{part}/{kind}" for part in found.present for kind in kinds)])
+    if missing := found.missing():
         raise ValueError(
-            f"{folder} is incomplete, it lacks {', '.join(missing)}; download the model again to fetch them"
+            f"{found.path} is incomplete, it lacks {', '.join(missing)}; download the model again to fetch them"
         )
-    return folder
-
-
-def pipeline_class_name(folder: Path) -> str:
-    """The pipeline class that `model_index.json` names."""
-    return str(_read_json(folder / "model_index.json").get("_class_name"))
+    return found.path
 
 
 def absent_components(folder: Path) -> dict[str, None]:
     """Components saved as `[null, null]`: stock `from_pretrained` insists on being handed each None."""
-    return {name: None for name, entry in _components(folder).items() if entry[0] is None}
+    found = ModelFolder.open(folder)
+    return dict.fromkeys(found.components.keys() - set(found.present))
 
 
 @contextmanager
@@ -112,19 +110,19 @@ def stock_layout(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     Usually the folder itself. Where the VAE's class is not diffusers' own, a temporary folder of links with a
     mended `model_index.json`; it lasts as long as the `with` block.
     """
-    index = _read_json(folder / "model_index.json")
-    if index.get("vae") == ["diffusers", "AutoencoderKL"]:
+    found = ModelFolder.open(folder)
+    if found.index.get("vae") == STOCK_VAE:
         yield folder, ()
         return
-    named = ".".join(str(part) for part in index.get("vae", ["nothing"]))
+    named = ".".join(str(part) for part in found.index.get("vae", ["nothing"]))
     repair = f"model_index.json names the VAE class {named}; diffusers' AutoencoderKL was used."
     with tempfile.TemporaryDirectory() as name:
         view = Path(name)
-        for component in _components(folder):
+        for component in found.components:
             if (folder / component).is_dir():
                 (view / component).symlink_to((folder / component).resolve(), target_is_directory=True)
-        mended = index | {"vae": ["diffusers", "AutoencoderKL"]}
-        (view / "model_index.json").write_text(json.dumps(mended), encoding="utf-8")
+        mended = {**found.index, "vae": STOCK_VAE}
+        (view / INDEX).write_text(json.dumps(mended), encoding="utf-8")
         yield view, (repair,)
 
 
@@ -132,7 +130,7 @@ def _vae_folder(source: str | Path) -> Path:
     folder = _local_folder(source, ["config.json", "*.safetensors", "vae/config.json", "vae/*.safetensors"])
     for candidate in (folder / "vae", folder):
         if (candidate / "config.json").is_file():
-            if missing := _missing_files(candidate):
+            if missing := missing_in(candidate):
                 raise ValueError(
                     f"{candidate} is incomplete, it lacks {', '.join(missing)}; download it again"
                 )
@@ -150,7 +148,7 @@ def _local_folder(source: str | Path, patterns: list[str]) -> Path:
         raise ValueError(f"{source} is not a folder, nor a hub id such as owner/name; check the path")
     hub_id = str(source)
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns, ignore_patterns=_VARIANTS))
+        return Path(snapshot_download(hub_id, allow_patterns=patterns, ignore_patterns=_SECOND_COPIES))
     except GatedRepoError as error:
         raise ValueError(
             f"{hub_id} is gated: accept its licence at https://huggingface.co/{hub_id} while logged in, then "
@@ -164,38 +162,6 @@ def _local_folder(source: str | Path, patterns: list[str]) -> Path:
         raise ValueError(
             f"{hub_id} is not on this machine and the hub cannot be reached; connect once to download it"
         ) from error
-
-
-def _components(folder: Path) -> dict[str, list[Any]]:
-    index = _read_json(folder / "model_index.json")
-    return {k: v for k, v in index.items() if not k.startswith("_") and isinstance(v, list) and len(v) == 2}
-
-
-def _missing_files(folder: Path) -> list[str]:
-    """Names, relative to the parent of `folder`, of files that it should hold and does not."""
-    if not folder.is_dir():
-        return [f"{folder.name}/"]
-    for index_file in folder.glob("*.safetensors.index.json"):
-        if any(Path(index_file.name).match(variant) for variant in _VARIANTS):
-            continue
-        shards = sorted(set(_read_json(index_file)["weight_map"].values()))
-        return [f"{folder.name}/{shard}" for shard in shards if not (folder / shard).is_file()]
-    is_model = (folder / "config.json").is_file()
-    if is_model and not any(folder.glob("*.safetensors")):
-        return [f"{folder.name}/*.safetensors"]
-    return []
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing; download the model again") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not readable JSON ({error}); download the model again") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not an object; download the model again")
-    return content
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,8 +26,7 @@ from finetune.backbones.checkpoints import Autoencoder
 from finetune.backbones.decoding import Decoded, decode_latents, encode_image
 from finetune.backbones.latent_preview import LatentRgb, latents_to_rgb
 from finetune.backbones.single_file import load_transformer
-
-FamilyName = Literal["sd3", "flux"]
+from finetune.model_folder import FamilyName, ModelFolder, variant_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +170,11 @@ class Family(ABC):
         another family's pipeline, an incomplete folder, a gated or unknown hub id.
         """
         folder = checkpoints.pipeline_folder(source)
-        wanted, found = self.pipeline_class.__name__, checkpoints.pipeline_class_name(folder)
-        if found != wanted:
-            raise ValueError(f"{source} is a {found}; the family {self.name!r} opens {wanted}")
+        found = ModelFolder.open(folder)
+        if found.pipeline_class != self.pipeline_class.__name__:
+            raise ValueError(
+                f"{source} is a {found.pipeline_class}; the family {self.name!r} opens {self.pipeline_class.__name__}"
+            )
         if dtype is None:
             dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
         vae, repairs = checkpoints.load_autoencoder(
@@ -188,6 +189,7 @@ class Family(ABC):
             given["transformer"] = self.transformer_class.from_pretrained(
                 str(folder / "transformer"),
                 dtype=dtype,
+                variant=variant_in(folder / "transformer") or None,
                 use_safetensors=True,
                 local_files_only=True,
                 **transformer_arguments,
@@ -197,6 +199,7 @@ class Family(ABC):
                 str(readable),
                 **given,
                 dtype=dtype,
+                variant=found.variant,
                 use_safetensors=True,
                 local_files_only=True,
                 **(checkpoints.absent_components(folder) | dict.fromkeys(without)),

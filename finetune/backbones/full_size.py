@@ -22,7 +22,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from finetune.backbones.family import FamilyName
+from finetune.model_folder import FamilyName
 
 
 @dataclass(frozen=True, slots=True)

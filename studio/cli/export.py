@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from finetune.model_folder import ModelFolder
 from finetune.run_folder import RunFolder
+from finetune.weight_files import read_header
 from studio.cli.shared import BAD_INPUT_EXIT_CODE
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
-from studio.models.adapters import RUN_FILE, read_header
+from studio.models.adapters import RUN_FILE
 from studio.models.catalogue import ModelEntry
-from studio.models.files import missing_files
 from studio.models.lookup import check_is_folder, find_model
 
 Format = Literal["diffusers", "comfyui", "merged"]
@@ -90,8 +91,8 @@ def export_full(run: Path, format: Format, *, out: Path | None, base: str | None
 
 def export_adapter(path: Path, format: Format, *, out: Path | None, base: str | None, weight: float) -> str:
     """Export one LoRA file; returns one line that says what was written and how it fitted."""
-    header = read_header(path)
-    entry = _base_model(header, base)
+    metadata = dict(read_header(path).metadata)
+    entry = _base_model(metadata, base)
 
     from finetune.backbones.checkpoints import pipeline_folder
     from finetune.lora.files import diffusers_state, kohya_state, read_adapter, write_adapter
@@ -114,7 +115,9 @@ def export_adapter(path: Path, format: Format, *, out: Path | None, base: str | 
         state = kohya_state(adapter.pairs, family=entry.family, shapes=shapes)
     else:
         state = diffusers_state(adapter.pairs)
-    kept = {name: value for name, value in header.items() if name not in ("format", "lora_adapter_metadata")}
+    kept = {
+        name: value for name, value in metadata.items() if name not in ("format", "lora_adapter_metadata")
+    }
     return f"{write_adapter(target, state, kept)}: {adapter.report.words()}"
 
 
@@ -150,7 +153,7 @@ def _base_model(header: dict[str, str], base: str | None) -> ModelEntry:
         raise ValueError("the file does not say which model it was made for; name it with --base")
     entry = find_model(named)
     check_is_folder(entry)
-    if entry.folder is not None and (missing := missing_files(entry.folder)):
+    if entry.folder is not None and (missing := ModelFolder.open(entry.folder).missing()):
         raise ValueError(f"{entry.title} is incomplete, it lacks {', '.join(missing)}; restore it")
     return entry
 

@@ -17,11 +17,11 @@ import typer
 from tqdm import tqdm
 
 from finetune.config.files import read_toml
+from finetune.model_folder import read_json
 from finetune.run_folder import RunFolder, create_run, list_runs
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.datasets.places import located
 from studio.home.workspace import Workspace
-from studio.models.files import read_json
 from studio.models.lookup import cached_folder, find_model
 from studio.training.command import start_training, training_command
 from studio.training.weights import is_f16

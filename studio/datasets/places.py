@@ -8,11 +8,11 @@ from pathlib import Path
 from finetune.config.files import changed
 from finetune.config.run_config import FinetuneConfig
 from finetune.data.hub_stream import HubSource, is_hub_id
+from finetune.model_folder import read_json
 from studio.datasets.fetching import fetch_folder
 from studio.home.roots import check_inside
 from studio.home.workspace import Workspace
 from studio.models.catalogue import ModelEntry
-from studio.models.files import read_json
 from studio.models.lookup import check_available, check_is_folder, find_model
 
 

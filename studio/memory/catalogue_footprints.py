@@ -14,12 +14,12 @@ from finetune.backbones.full_size import FULL_SIZE_TRANSFORMERS, FULL_SIZE_VAE, 
 from finetune.config.run_config import FinetuneConfig, MethodConfig, MethodKind
 from finetune.memory.live_memory import peak_live_bytes
 from finetune.memory.training_memory import block_and_root, hollow_transformer, training_memory
+from finetune.model_folder import read_json
 from studio.memory.footprints import CATALOGUE_FILE, footprint_of_folder, measured_footprint
 from studio.memory.training_footprints import FILE as TRAINING_FILE
 from studio.memory.training_footprints import TrainingFootprint
 from studio.memory_rungs import Footprint, Line
 from studio.models.catalogue import CATALOGUE, ModelEntry
-from studio.models.files import read_json
 
 CLIP_TOKENS, T5_TOKENS = 77, 512
 _RANK = 16  # that LoRA lines are drawn at: activations hardly know of it

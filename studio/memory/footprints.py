@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from finetune.model_folder import read_json
+from finetune.weight_files import num_values
 from studio.home.settings import ROOT
 from studio.memory_rungs import Footprint, Line
 from studio.models.catalogue import ModelEntry
-from studio.models.files import read_json, tensor_sizes
 from studio.models.lookup import cached_folder
 
 CATALOGUE_FILE = ROOT / "assets" / "footprints.json"
@@ -56,7 +57,7 @@ def footprint_of_folder(folder: Path, *, f16: bool, family: str) -> Footprint:
         for name in ("text_encoder", "text_encoder_2", "text_encoder_3")
         if isinstance(index.get(name), list) and index[name][0] is not None
     }
-    weights = {name: 2 * tensor_sizes(folder / name) for name in ("transformer", "vae", *encoders)}
+    weights = {name: 2 * num_values(folder / name) for name in ("transformer", "vae", *encoders)}
     return measured_footprint(
         weights=weights,
         family=family,

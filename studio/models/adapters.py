@@ -6,17 +6,15 @@ Not here: putting them on a model (`studio.pipeline.adapter_stack`).
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.weight_files import read_header
 from studio.home.roots import check_inside
 from studio.home.settings import is_hosted
 from studio.home.workspace import Workspace
-from studio.models.files import MAX_HEADER_BYTES
 
 FOLDER = "loras"
 RUN_FILE = "adapter/pytorch_lora_weights.safetensors"
@@ -80,20 +78,6 @@ def _leaves(root: Path, given: Path) -> bool:
     return not any(place.is_relative_to((root / folder).resolve()) for folder in (FOLDER, "runs"))
 
 
-def read_header(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file. Raises ValueError where it is none."""
-    try:
-        with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            if length > MAX_HEADER_BYTES:
-                raise ValueError("its header is too long")
-            header = json.loads(file.read(length))
-        metadata = header.get("__metadata__", {})
-        return {str(key): str(value) for key, value in metadata.items()}
-    except (OSError, struct.error, ValueError, AttributeError) as error:
-        raise ValueError(f"{path.name} is no readable safetensors file ({error}); copy it again") from error
-
-
 def file_digest(path: Path) -> str:
     """16 hex digits of a file's SHA-256."""
     with path.open("rb") as file:
@@ -103,7 +87,7 @@ def file_digest(path: Path) -> str:
 def _look(root: Path, path: Path, title: str) -> FoundAdapter:
     changed_at, size_bytes, metadata, error = 0.0, 0, {}, None
     try:
-        metadata = read_header(path)  # also of a link that leads nowhere, which has no state
+        metadata = dict(read_header(path).metadata)  # also of a link that leads nowhere, which has no state
         changed_at, size_bytes = path.stat().st_mtime, path.stat().st_size
     except (OSError, ValueError) as trouble:
         error = str(trouble)

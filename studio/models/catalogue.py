@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from studio.home.settings import ROOT
+from studio.render_request import MAX_SIDE_PX
 
 Family = Literal["sd3", "flux"]
 
@@ -35,7 +36,7 @@ class ModelEntry:
     alignment: Literal["exact", "reference"] = "exact"
     """Of the F16 decoder: "reference" for checkpoints trained with the published code's one-pixel shift."""
 
-    max_side_px: int = 8192
+    max_side_px: int = MAX_SIDE_PX
     """Longest side that its positions reach."""
 
     default_steps: int
@@ -108,6 +109,7 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         licence=_STABILITY_LICENCE,
         gated=True,
         gate_url=hub_url("stabilityai/stable-diffusion-3-medium-diffusers"),
+        max_side_px=6144,  # its table of 192 x 192 positions, 32 px each
         default_steps=28,
         default_guidance_scale=7.0,
         default_size_px=(2048, 2048),
@@ -134,6 +136,7 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         licence=_STABILITY_LICENCE,
         gated=True,
         gate_url=hub_url("stabilityai/stable-diffusion-3.5-large"),
+        max_side_px=6144,  # its table of 192 x 192 positions, 32 px each
         default_steps=28,
         default_guidance_scale=3.5,
         default_size_px=(2048, 2048),

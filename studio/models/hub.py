@@ -17,10 +17,10 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants, get_hf_file_metadata, get_token, hf_hub_download, hf_hub_url
 from huggingface_hub.file_download import repo_folder_name
 
+from finetune.model_folder import INDEX, ModelFolder
 from studio.home.disk import MIB, require_free, whole_file
-from studio.models import files as model_files
 from studio.models.hub_errors import YOUR_ACCOUNT, HubError, hub_sentence
-from studio.models.hub_files import INDEX, DownloadPlan, RemoteFile, is_needed
+from studio.models.hub_files import DownloadPlan, RemoteFile, is_needed
 from studio.models.lookup import TOKEN_PLACE, check_index
 from studio.models.transfer import OnBytes, Stopped, file_digest, partial_bytes, transfer
 
@@ -103,7 +103,7 @@ class Hub:
         with whole_file(_made(folder / "refs") / "main") as part:
             part.write_text(plan.commit, encoding="utf-8")
         is_pipeline = any(file.name == INDEX for file in plan.files)
-        if is_pipeline and (missing := model_files.missing_files(snapshot)):
+        if is_pipeline and (missing := ModelFolder.open(snapshot).missing()):
             raise ValueError(f"{plan.hub_id} lacks {', '.join(missing)} on the hub too; choose another model")
         return snapshot
 

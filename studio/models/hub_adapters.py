@@ -9,8 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
+from finetune.weight_files import read_header
 from studio.home.disk import whole_file
-from studio.models.adapters import FOLDER, read_header
+from studio.models.adapters import FOLDER
 from studio.models.cards import AdapterCard
 from studio.models.hub import Hub
 

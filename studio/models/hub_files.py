@@ -5,18 +5,17 @@ No torch, no network. Not here: asking the hub (`studio.models.hub`).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-INDEX = "model_index.json"
+from finetune.model_folder import INDEX
+from finetune.weight_files import variant_of
 
 _COMPONENTS = (
     *("scheduler", "text_encoder", "text_encoder_2", "text_encoder_3"),
     *("tokenizer", "tokenizer_2", "tokenizer_3", "transformer", "vae"),
 )
 _KINDS = (".safetensors", ".json", ".txt", ".model")
-_VARIANT = re.compile(r"\.(fp16|bf16|fp8|non_ema)[.-]")  # second copies of the same weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +61,4 @@ def is_needed(name: str) -> bool:
         return True
     if len(path.parts) != 2 or path.parts[0] not in _COMPONENTS:
         return False
-    return path.suffix in _KINDS and not _VARIANT.search(path.name) and ".." not in path.name
+    return path.suffix in _KINDS and not variant_of(path.name) and ".." not in path.name

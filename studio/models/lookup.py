@@ -1,6 +1,6 @@
 """Models by name: of the catalogue, of the hub, folders and files of one's own; and whether one can run here.
 
-No torch, no network. Not here: opening a model (`studio.pipeline.opening`), its files (`studio.models.files`).
+No torch, no network. Not here: opening a model (`studio.pipeline.opening`), what a folder is (`finetune.model_folder`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from hashlib import sha256
 from pathlib import Path
 
 from finetune.drawing.speed_names import SpeedOptions
+from finetune.model_folder import INDEX, ModelFolder
+from finetune.weight_files import SUFFIX, file_hash
+from finetune.weight_files import weights_hash as hash_of_folder
 from studio.home.roots import check_inside
 from studio.home.settings import is_hosted
-from studio.models import files as model_files
 from studio.models.catalogue import CATALOGUE, Family, ModelEntry, hub_url
-from studio.models.weights_kind import SUFFIX, transformer_in
+from studio.models.weights_kind import transformer_in
+from studio.render_request import MAX_SIDE_PX
 
 TOKEN_PLACE = "run `hf auth login`, or put a token of that account into the environment variable HF_TOKEN"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_FAMILY_OF_CLASS: Mapping[str, Family] = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
 
 
 def find_model(name: str, *, environ: Mapping[str, str] | None = None) -> ModelEntry:
@@ -105,18 +107,18 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
     environ = os.environ if environ is None else environ
     folder = entry.folder
     if folder is not None:
-        if not (folder / "model_index.json").is_file():
+        if not (folder / INDEX).is_file():
             raise ValueError(
                 f"{entry.title} is not where it should be: {folder} has no model_index.json; restore it"
             )
         _refuse_foreign_code(entry.title, folder)
-        if missing := model_files.missing_files(folder):
+        if missing := ModelFolder.open(folder).missing():
             raise ValueError(
                 f"{entry.title} is only half here: {folder} lacks {', '.join(missing)}; download it again"
             )
         return
     cached = cached_folder(entry.source)
-    lacking = ["all of its files"] if cached is None else model_files.missing_files(cached)
+    lacking = ["all of its files"] if cached is None else ModelFolder.open(cached).missing()
     if cached is not None:
         _refuse_foreign_code(entry.title, cached)
     if not lacking:
@@ -136,11 +138,7 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
 def is_here(entry: ModelEntry) -> bool:
     """Whether every file that it needs is on this machine."""
     folder = cached_folder(entry.source) if entry.folder is None else entry.folder
-    return (
-        folder is not None
-        and (folder / "model_index.json").is_file()
-        and not model_files.missing_files(folder)
-    )
+    return folder is not None and (folder / INDEX).is_file() and not ModelFolder.open(folder).missing()
 
 
 def check_index(name: str, folder: Path) -> Family:
@@ -148,9 +146,8 @@ def check_index(name: str, folder: Path) -> Family:
 
     Raises ValueError for a pipeline that is not drawn with here, and for one that brings code of its own.
     """
-    family = _family_of(name, folder)
     _refuse_foreign_code(name, folder)
-    return family
+    return ModelFolder.open(folder).family
 
 
 def hub_id_of(model: str) -> str:
@@ -185,25 +182,18 @@ def whole_source(entry: ModelEntry) -> str | Path:
 
 
 def weights_hash(entry: ModelEntry) -> str:
-    """16 hex digits that tell apart weights, see `model_files.weights_hash`. The model must be here."""
+    """16 hex digits that tell apart weights, see `finetune.weight_files.weights_hash`. The model must be here."""
     folder = entry.folder if entry.folder is not None else cached_folder(entry.source)
     if folder is None:
         raise ValueError(f"{entry.title} is not on this machine yet")
     if entry.transformer_file is None:
-        return model_files.weights_hash(folder)
-    both = f"{model_files.weights_hash(folder)} {model_files.file_hash(entry.transformer_file)}"
+        return hash_of_folder(folder)
+    both = f"{hash_of_folder(folder)} {file_hash(entry.transformer_file)}"
     return sha256(both.encode()).hexdigest()[:16]
 
 
-def _family_of(name: str, folder: Path) -> Family:
-    found = model_files.pipeline_class(folder)
-    if found not in _FAMILY_OF_CLASS:
-        raise ValueError(f"{name} is a {found}; the studio draws with {' and '.join(_FAMILY_OF_CLASS)}")
-    return _FAMILY_OF_CLASS[found]
-
-
 def _refuse_foreign_code(title: str, folder: Path) -> None:
-    if code := model_files.foreign_code(folder):
+    if code := ModelFolder.open(folder).foreign_code:
         raise ValueError(
             f"{title} wants to run code of its own for {', '.join(code)}, which could do anything here; "
             "choose a model made of diffusers' and transformers' classes"
@@ -218,17 +208,23 @@ def _has_token(environ: Mapping[str, str]) -> bool:
 
 
 def _entry_of_folder(folder: Path) -> ModelEntry:
-    family = _family_of(str(folder), folder)
-    f16 = model_files.is_f16_folder(folder)
-    side_px = 2048 if f16 else 1024
+    found = ModelFolder.open(folder)
+    family = found.family
+    for entry in CATALOGUE:  # its snapshot in the hub's cache, named by its path
+        if f"models--{entry.source.replace('/', '--')}" in folder.parts:
+            return replace(entry, id=str(folder), source=str(folder), gated=False, gate_url=None)
+    vae = found.vae if (folder / "vae" / "config.json").is_file() else None
+    side_px = 2048 if vae is not None and vae.is_f16 else 1024
+    reach_px = found.max_side_px if vae is not None else None
     return ModelEntry(
         id=str(folder),
         title=folder.name,
         family=family,
         source=str(folder),
         licence="as its folder says",
-        autoencoder="f16" if f16 else "f8",
-        alignment=model_files.f16_alignment(folder),
+        autoencoder="f16" if vae is not None and vae.is_f16 else "f8",
+        alignment="exact" if vae is None else vae.alignment,
+        max_side_px=MAX_SIDE_PX if reach_px is None else min(reach_px, MAX_SIDE_PX),
         default_steps=28,
         default_guidance_scale=3.5,
         default_size_px=(side_px, side_px),

@@ -7,16 +7,15 @@ the names of its makers or in diffusers'. Not here: opening it (`finetune.backbo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from studio.models.files import safetensors_header
+from finetune.weight_files import Header, read_header
 
 Family = Literal["sd3", "flux"]
 
-SUFFIX = ".safetensors"
 _PREFIXES = ("model.diffusion_model.", "transformer.", "diffusion_model.")
 _LORA = re.compile(r"lora_|\.lora\.|lokr_|hada_w|\.dora_scale")
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
@@ -40,10 +39,8 @@ def transformer_in(path: Path) -> Transformer:
     Raises ValueError, with the remedy, for a file that is cut off or no safetensors, a LoRA, a VAE, a text encoder,
     another backbone, and weights in a form that only one tool reads.
     """
-    header = safetensors_header(path)
-    if not header:
-        raise ValueError(f"{path} is no whole safetensors file; download it again")
-    names = [name for name in header if name != "__metadata__"]
+    header = read_header(path)
+    names = list(header.tensors)
     if any(_LORA.search(name) for name in names):
         raise ValueError(f"{path.name} is a LoRA, not a model; add it to the LoRA stack of the form")
     bare = {_bare(name) for name in names}
@@ -95,14 +92,14 @@ def _what_else(bare: Iterable[str]) -> str:
     return "no model that is known here"
 
 
-def _odd_form(header: Mapping[str, Any]) -> str | None:
-    if any(name.endswith((".scale_weight", ".weight_scale", "scaled_fp8")) for name in header):
+def _odd_form(header: Header) -> str | None:
+    if any(name.endswith((".scale_weight", ".weight_scale", "scaled_fp8")) for name in header.tensors):
         return "scaled float8"
-    if any("bitsandbytes__" in name or name.endswith(".absmax") for name in header):
+    if any("bitsandbytes__" in name or name.endswith(".absmax") for name in header.tensors):
         return "4 bits of bitsandbytes"
-    for name, tensor in header.items():
-        if name.endswith("weight") and name != "__metadata__" and tensor.get("dtype") not in _FLOATS:
-            return f"whole numbers ({tensor.get('dtype')})"
+    for name, (dtype, _) in header.tensors.items():
+        if name.endswith("weight") and dtype not in _FLOATS:
+            return f"whole numbers ({dtype})"
     return None
 
 

@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from finetune.lora.files import save_adapter
+from finetune.weight_files import read_header
 from studio.cli.main import app
 from studio.home.workspace import Workspace
-from studio.models.adapters import list_adapters, read_header, resolve_adapter
+from studio.models.adapters import list_adapters, resolve_adapter
 from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
 from studio.pictures.settings_reader import read_settings
@@ -197,7 +198,7 @@ def test_paths_stay_in_the_home(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no absolute path"):
         resolve_adapter(None, "x.safetensors")
     (tmp_path / "x.safetensors").write_bytes((2**60).to_bytes(8, "little"))
-    with pytest.raises(ValueError, match="header is too long"):
+    with pytest.raises(ValueError, match=r"no readable safetensors file .*[Hh]eader"):
         read_header(tmp_path / "x.safetensors")
 
 

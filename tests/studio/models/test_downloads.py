@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import snapshot_download
 
-from studio.models import files as model_files
+from finetune.model_folder import ModelFolder
+from finetune.weight_files import weights_hash
 from studio.models.downloads import Downloads
 from studio.models.hub import Hub
 from studio.models.hub_errors import HubError
@@ -29,8 +30,8 @@ def test_a_download_is_whole_and_the_library_finds_it(hub: Hub, sd3_folder: Path
     assert reports[-1] == plan.total_bytes
     assert plan.missing_bytes == 0
     snapshot = Path(snapshot_download(ID, cache_dir=hub.cache, local_files_only=True))
-    assert model_files.missing_files(snapshot) == []
-    assert model_files.weights_hash(snapshot) == model_files.weights_hash(sd3_folder)
+    assert ModelFolder.open(snapshot).missing() == []
+    assert weights_hash(snapshot) == weights_hash(sd3_folder)
     assert not (snapshot / "README.md").exists()
     assert not list(hub.cache.parent.rglob("evil.json"))
     assert hub.damaged_files(ID) == []

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.models import files as model_files
+from finetune.model_folder import ModelFolder
+from finetune.weight_files import weights_hash
 from studio.models import lookup as models
 from studio.models.catalogue import CATALOGUE
 from studio.models.lookup import check_available, check_size, find_model
@@ -107,7 +108,7 @@ def test_a_cut_off_weight_file_is_noticed(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"lacks vae/diffusion_pytorch_model.safetensors"):
         check_available(find_model(str(folder)))
     weights.write_bytes(b"\xff" * 20)
-    assert model_files.missing_files(folder) == ["vae/diffusion_pytorch_model.safetensors"]
+    assert ModelFolder.open(folder).missing() == ["vae/diffusion_pytorch_model.safetensors"]
 
 
 def test_a_link_whose_target_is_gone_is_half_a_model(folder: Path, tmp_path: Path) -> None:
@@ -116,16 +117,16 @@ def test_a_link_whose_target_is_gone_is_half_a_model(folder: Path, tmp_path: Pat
     weights.unlink()
     weights.symlink_to(tmp_path / "blobs" / "gone")
     entry = find_model(str(folder))
-    assert model_files.missing_files(folder) == ["vae/diffusion_pytorch_model.safetensors"]
+    assert ModelFolder.open(folder).missing() == ["vae/diffusion_pytorch_model.safetensors"]
     with pytest.raises(ValueError, match="is only half here"):
         check_available(entry)
-    assert model_files.weights_hash(folder)
+    assert weights_hash(folder)
 
 
 def test_a_missing_shard_is_named(folder: Path) -> None:
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (folder / "text_encoder" / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert model_files.missing_files(folder) == [
+    assert ModelFolder.open(folder).missing() == [
         "text_encoder/model-1.safetensors",
         "text_encoder/model-2.safetensors",
     ]
@@ -169,20 +170,20 @@ def test_sizes_beyond_the_model() -> None:
 
 
 def test_the_hash_tells_weights_apart(folder: Path) -> None:
-    before = model_files.weights_hash(folder)
-    assert before == model_files.weights_hash(folder)
+    before = weights_hash(folder)
+    assert before == weights_hash(folder)
     assert len(before) == 16
     weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1  # one bit of one weight, header and size unchanged
     weights.write_bytes(bytes(content))
-    assert model_files.weights_hash(folder) != before
+    assert weights_hash(folder) != before
 
 
 def test_the_hash_goes_with_the_files_not_with_the_folder(folder: Path, sd3_folder: Path) -> None:
-    assert model_files.weights_hash(folder) == model_files.weights_hash(sd3_folder)
+    assert weights_hash(folder) == weights_hash(sd3_folder)
 
 
 def test_no_weights_no_hash(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no safetensors"):
-        model_files.weights_hash(tmp_path)
+        weights_hash(tmp_path)
