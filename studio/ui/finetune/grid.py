@@ -30,18 +30,6 @@ from studio.ui.messages import shows_errors
 from studio.ui.parts.pulse.run_pulse import RunPulse
 from studio.ui.parts.viewer.viewer import DeepViewer, Scene, picture_scene
 
-TO_VIEWER = """() => {
-  const place = document.querySelector("#ft-grid-loupe");
-  const look = (tries) => {
-    const viewer = place.querySelector(".viewer");
-    if (viewer.dataset.kind !== "picture") return tries && setTimeout(look, 60, tries - 1);
-    place.scrollIntoView({ block: "nearest" });
-    viewer.focus({ preventScroll: true });
-  };
-  look(30);
-}"""
-"""The opened picture is seen, and the arrow keys turn over to its neighbours."""
-
 
 @dataclass(frozen=True, slots=True)
 class GridRoom:
@@ -181,7 +169,6 @@ def wire_grid_room(room: GridRoom, desk: GridDesk, chosen: gr.BrowserState, puls
     pulse.news(desk.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **SPOKEN)
     asked = [chosen, room.prompt, room.steps, room.strengths, room.seed]
     room.draw.click(desk.draw, asked, room.view, **SPOKEN)
-    shown = room.view.open(desk.open, None, [room.viewer, room.opened], **PRESSED)
-    shown.then(None, None, None, js=TO_VIEWER, **QUIET)
+    room.view.open(desk.open, None, [room.viewer, room.opened], **PRESSED)
     room.viewer.turn(desk.turn, [chosen, room.opened], [room.viewer, room.opened], **PRESSED)
     room.viewer.leave(desk.leave, None, [room.viewer, room.opened], **QUIET)

@@ -119,6 +119,13 @@ function show(next) {
   request();
 }
 
+// An empty viewer may be hidden, and what is hidden takes no focus: the kind is written before the next frame does.
+function takeKeys() {
+  root.dataset.kind = scene.kind;
+  root.scrollIntoView({ block: "nearest" });
+  root.focus({ preventScroll: true });
+}
+
 // A scene that nobody asked for never takes the stage from a reader who is looking closely.
 function receive() {
   const next = props.value;
@@ -132,7 +139,7 @@ function receive() {
   } else {
     show(next);
     // A viewer that was opened over something else takes the keys at once, so that Escape leads back.
-    if (asked && hasPicture() && !find("close").hidden) root.focus({ preventScroll: true });
+    if (asked && hasPicture() && !find("close").hidden) takeKeys();
   }
 }
 
