@@ -7,7 +7,6 @@ Not here: writing and pruning checkpoints (`finetune.checkpointing`), drawing th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from safetensors.numpy import save_file
 
 from finetune.config.files import write_toml
 from finetune.run_folder import RunFolder
+from finetune.whole_files import whole_file
 
 FOLDER = "adapters"
 TENSORS, WHOLE = "state.safetensors", "whole.json"  # of finetune.checkpointing
@@ -138,12 +138,9 @@ def _stamped(adapter: Path) -> str:
 
 
 def _write(target: Path, state: Mapping[str, np.ndarray], about: Mapping[str, str]) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(exist_ok=True)
-        save_file(dict(state), part, dict(about))
-        os.replace(part, target)
+        with whole_file(target) as part:
+            save_file(dict(state), part, dict(about))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{target} cannot be written ({error}); free some space or check rights") from error
-    finally:
-        part.unlink(missing_ok=True)

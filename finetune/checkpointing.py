@@ -22,6 +22,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from finetune.whole_files import part_of
+
 TENSORS, NUMBERS, WHOLE = "state.safetensors", "state.json", "whole.json"
 ASIDE = "aside"
 VERSION = 1
@@ -55,7 +57,7 @@ def save_checkpoint(
     """
     checkpoints.mkdir(parents=True, exist_ok=True)
     final = checkpoints / f"step-{step:06d}"
-    part = checkpoints / f".{final.name}.{os.getpid()}.part"
+    part = part_of(final)
     try:
         part.mkdir()
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part / TENSORS)

@@ -6,7 +6,6 @@ Not here: judging pictures (`finetune.data.scan`), encoding (`finetune.data.cach
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from finetune.data.token_limits import token_limits
 from finetune.objectives.losses import energy_of_bands
 from finetune.objectives.wavelet_fit import check_wavelet
 from finetune.run_folder import RunFolder, write_whole
+from finetune.whole_files import sweep_parts, whole_file
 
 PREPARED, INDEX_COPY, PROMPTS = "prepared.json", "examples.json", "prompts.safetensors"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -190,10 +190,9 @@ def _opened_dataset(source: str, unpacked: Path) -> Dataset:
     if archive.is_dir() or archive.suffix.lower() != ".zip":
         return open_dataset(source)
     if not unpacked.is_dir():
-        part = unpacked.with_name(f"{unpacked.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        unpack_zip(archive, part)
-        part.rename(unpacked)
+        sweep_parts(unpacked.parent)
+        with whole_file(unpacked) as part:
+            unpack_zip(archive, part)
     return open_dataset(only_folder(unpacked))
 
 

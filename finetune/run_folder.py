@@ -25,6 +25,7 @@ from finetune.config.files import from_values, to_values
 from finetune.config.run_config import FinetuneConfig
 from finetune.locking import tried_lock
 from finetune.processes import birth, is_alive
+from finetune.whole_files import whole_file
 
 VERSION = 1
 FRESH_S = 20.0
@@ -234,15 +235,10 @@ def state_of(folder: Path) -> Status:
 
 def write_whole(path: Path, text: str) -> None:
     """All of the text or, where anything goes wrong, what was there before."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _end_line(path: Path) -> None:

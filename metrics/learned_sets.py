@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -148,7 +149,7 @@ def _features(path: Path, extractor: Extractor, views: Views, view_name: str, ca
     except (OSError, ValueError, EOFError):  # not there, or cut off: made again
         found = extractor.features(views(read_picture(path).pixels))
     cache.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(f".{os.getpid()}.part")
+    part = kept.with_name(f".{kept.stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
     with part.open("wb") as file:
         np.save(file, found)
     os.replace(part, kept)

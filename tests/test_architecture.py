@@ -22,7 +22,7 @@ LIBRARIES: list[tuple[str, set[str], set[str]]] = [
 
 FLOORS = """
 metrics
-finetune.weight_files
+finetune.weight_files finetune.whole_files
 finetune.model_folder
 finetune.config finetune.backbones finetune.processes finetune.locking finetune.checkpointing finetune.divergence
 finetune.ema finetune.run_folder finetune.objectives finetune.drawing finetune.optimizers finetune.sharding

@@ -29,6 +29,7 @@ from finetune.data.cache_space import CONTENTS, INDEX, LATENTS, TEXT
 from finetune.data.dataset import Dataset
 from finetune.data.exclusions import write_json
 from finetune.data.trained_pixels import trained_pixels
+from finetune.whole_files import sweep_parts
 
 OnProgress = Callable[[str, int, int], bool]
 """("captions" or "pictures", done, of how many); False asks to stop."""
@@ -109,6 +110,7 @@ def build_cache(
     """
     if not crops:
         raise ValueError("no picture is left to train on; scan the dataset and look at the reasons")
+    sweep_parts(folder / TEXT, folder / LATENTS)
     captions = {item.file_name: "" if item.caption is None else item.caption for item in dataset.items}
     if unknown := [crop.file_name for crop in crops if crop.file_name not in captions]:
         raise ValueError(f"{unknown[0]} is no longer in {dataset.root}; scan the dataset again")

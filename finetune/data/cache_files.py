@@ -6,7 +6,6 @@ Not here: what is in them (`finetune.data.cache`).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from finetune.data.exclusions import write_json
+from finetune.whole_files import whole_file
 
 VERSION = 1
 
@@ -32,16 +32,13 @@ def cache_name(*parts: str) -> str:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Raises ValueError where the disk is full or refuses."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        save_file(dict(tensors), part)
-        os.replace(part, path)
+        with whole_file(path) as part:
+            save_file(dict(tensors), part)
     except (OSError, SafetensorError) as error:
         raise ValueError(
             f"{path.parent} cannot be written ({error}); free some space or check rights"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def is_whole(path: Path) -> bool:

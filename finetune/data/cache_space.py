@@ -44,5 +44,5 @@ def _current(folder: Path) -> set[str]:
 def _own_files(folder: Path) -> list[Path]:
     files = [folder / INDEX, folder / CONTENTS]
     for kind in (LATENTS, TEXT):
-        files += [*(folder / kind).glob("*.safetensors"), *(folder / kind).glob("*.part")]
+        files += [*(folder / kind).glob("*.safetensors"), *(folder / kind).glob(".*.part")]
     return [path for path in files if path.is_file()]

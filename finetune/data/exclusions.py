@@ -7,11 +7,12 @@ Not here: finding reasons (`finetune.data.scan`).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
+
+from finetune.whole_files import whole_file
 
 FILE_NAME = "excluded.json"
 VERSION = 1
@@ -108,13 +109,10 @@ def save_exclusions(root: Path, exclusions: Exclusions) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Whole or not at all. Raises ValueError where the folder cannot be written."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(part, path)
+        with whole_file(path) as part:
+            part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise ValueError(
             f"{path} cannot be written ({error.strerror}); give yourself the right to, or copy the dataset"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

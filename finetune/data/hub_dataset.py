@@ -30,6 +30,7 @@ from finetune.data.fetch_record import (
 )
 from finetune.data.hub_stream import HubSource, Row, Stream, open_stream
 from finetune.data.picture_facts import MAX_MEGAPIXELS, OnProgress
+from finetune.whole_files import part_of
 from metrics.pictures import read_picture
 
 TEXT_COLUMNS = ("text", "caption", "prompt", "description", "txt")
@@ -182,7 +183,7 @@ def _keep(folder: Path, number: int, row: Row, names: list[str]) -> str | None:
     """Write one picture and its line; returns why not, or None."""
     if row.content is None:
         return "it has no picture"
-    part = folder / f".{number:06d}.part"  # hidden: no scan takes it for a picture
+    part = part_of(folder / f"{number:06d}")  # hidden: no scan takes it for a picture
     try:
         _to_disk(part, row.content)
         try:

@@ -7,7 +7,6 @@ Not here: which key belongs where (`finetune.lora.matching`), melting one into a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from finetune.backbones import FamilyName
 from finetune.lora.keys import LowRank, fuse, original_layers, underscored
 from finetune.lora.matching import MatchReport, Shapes, match
+from finetune.whole_files import whole_file
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 
@@ -93,17 +93,14 @@ def kohya_state(pairs: Mapping[str, LowRank], *, family: FamilyName, shapes: Sha
 
 def write_adapter(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Path:
     """Write a LoRA file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Copies: the format refuses tensors that share memory.
+    tensors = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in state.items()}
     try:
-        # Copies: the format refuses tensors that share memory.
-        tensors = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in state.items()}
-        save_file(tensors, part, {**metadata, "format": "pt"})
-        os.replace(part, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            save_file(tensors, part, {**metadata, "format": "pt"})
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be written ({error}); free some space or check rights") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -8,7 +8,6 @@ Not here: reading adapters (`finetune.lora.files`).
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from finetune.data.exclusions import write_json
 from finetune.lora.files import read_adapter
 from finetune.lora.keys import LowRank
 from finetune.lora.matching import MatchReport
+from finetune.whole_files import whole_file
 
 RECORD = "merged_adapters.json"
 _WEIGHT = ".weight"
@@ -47,26 +47,23 @@ def merge_adapters(
     for (path, _), adapter in zip(adapters, read, strict=True):
         if not adapter.pairs:
             raise ValueError(f"{path.name} fits no layer of {source}; it was made for another model")
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    updates: dict[str, list[tuple[float, LowRank]]] = {}
+    for (_, weight), adapter in zip(adapters, read, strict=True):
+        for name, pair in adapter.pairs.items():
+            updates.setdefault(f"{name}{_WEIGHT}", []).append((weight, pair))
     try:
-        part.mkdir(parents=True)
-        _copy_untouched(folder, part)
-        updates: dict[str, list[tuple[float, LowRank]]] = {}
-        for (_, weight), adapter in zip(adapters, read, strict=True):
-            for name, pair in adapter.pairs.items():
-                updates.setdefault(f"{name}{_WEIGHT}", []).append((weight, pair))
-        for shard in _shards(folder):
-            tensors = load_file(shard)
-            for key in tensors.keys() & updates.keys():
-                tensors[key] = merged(tensors[key], updates[key])
-            save_file(tensors, part / "transformer" / shard.name, {"format": "pt"})
-        record = [{"file": path.name, "weight": weight} for path, weight in adapters]
-        write_json(part / RECORD, {"base": str(source), "adapters": record})
-        os.replace(part, target)
+        with whole_file(target) as part:
+            part.mkdir(parents=True)
+            _copy_untouched(folder, part)
+            for shard in _shards(folder):
+                tensors = load_file(shard)
+                for key in tensors.keys() & updates.keys():
+                    tensors[key] = merged(tensors[key], updates[key])
+                save_file(tensors, part / "transformer" / shard.name, {"format": "pt"})
+            record = [{"file": path.name, "weight": weight} for path, weight in adapters]
+            write_json(part / RECORD, {"base": str(source), "adapters": record})
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{target} cannot be written ({error}); free some space or check rights") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return tuple(adapter.report for adapter in read)
 
 
@@ -84,17 +81,14 @@ def with_transformer(source: str | Path, transformer: Path, target: Path) -> Non
     if theirs != ours:
         odd = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
         raise ValueError(f"{transformer} is no transformer of {source}, {odd[0]} differs; name its true base")
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        part.mkdir(parents=True)
-        _copy_untouched(folder, part)
-        shutil.rmtree(part / "transformer", ignore_errors=True)
-        shutil.copytree(transformer, part / "transformer")
-        os.replace(part, target)
+        with whole_file(target) as part:
+            part.mkdir(parents=True)
+            _copy_untouched(folder, part)
+            shutil.rmtree(part / "transformer", ignore_errors=True)
+            shutil.copytree(transformer, part / "transformer")
     except OSError as error:
         raise ValueError(f"{target} cannot be written ({error}); free some space or check rights") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def merged(weight: Tensor, updates: Sequence[tuple[float, LowRank]]) -> Tensor:

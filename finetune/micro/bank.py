@@ -5,7 +5,6 @@ A picture's seed decides its scene, so names are enough to know what is in a fil
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.micro.scenes.description import Scene, known_scene, random_scene
+from finetune.whole_files import whole_file
 
 HELD_OUT_SEED = 10_000_000  # seeds from here on are for evaluation, never trained on
 
@@ -92,9 +92,7 @@ def fill(folder: Path) -> Iterator[tuple[int, int]]:
             continue
         pixels = render(entry.scene, entry.group.width_px, entry.group.height_px)
         entry.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = entry.path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with whole_file(entry.path) as part, part.open("wb") as file:
             np.save(file, pixels)
-        os.replace(partial, entry.path)
         have += 1
         yield have, len(listed)

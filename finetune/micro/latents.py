@@ -6,7 +6,6 @@ scaling factor is 1 and its shift 0. Not here: the cascade itself (`codec`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from finetune.micro.bank import Entry, entries
 from finetune.micro.captions import mirrored
 from finetune.micro.codec import Cascade
 from finetune.micro.scenes.description import Scene
+from finetune.whole_files import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,6 @@ def encode_bank(cascade: Cascade, bank: Path, folder: Path) -> Iterator[tuple[in
         if shrink > 1:
             x = F.avg_pool2d(x, shrink)
         file.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.path.with_suffix(".partial")
-        with partial.open("wb") as out:
+        with whole_file(file.path) as part, part.open("wb") as out:
             np.save(out, cascade.encode(x)[0].numpy().astype(np.float16))
-        os.replace(partial, file.path)
         yield i + 1, len(listed)

@@ -6,7 +6,6 @@ Running a stage again goes on where its checkpoint ends. Not here: what a stage 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+
+from finetune.whole_files import whole_file
 
 CHECKPOINT_EVERY_S = 120.0
 
@@ -103,9 +104,8 @@ def save_checkpoint(stage: Stage, path: Path, step: int, spent_s: float) -> None
         "modules": {name: module.state_dict() for name, module in stage.modules.items()},
         "optimizers": {name: optimizer.state_dict() for name, optimizer in stage.optimizers.items()},
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with whole_file(path) as part:
+        torch.save(state, part)
 
 
 def load_checkpoint(stage: Stage, path: Path) -> tuple[int, float]:

@@ -24,6 +24,7 @@ from studio.cli.dataset_caption import caption
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.datasets.fetching import check_is_here
 from studio.datasets.places import cache_folder, picture_multiple_px
+from studio.home.disk import require_writable, whole_file
 from studio.models.catalogue import CATALOGUE
 from studio.models.lookup import find_model
 
@@ -123,14 +124,15 @@ def preview(
 
         from finetune.data.trained_pixels import trained_pixels
 
+        require_writable(out)
         report, root = _scanned(folder, resolution, model, square, unpack_to)
         for crop in report.crops[:limit]:
             image = Image.fromarray(trained_pixels(root, crop))
             if side is not None:
                 image.thumbnail((side, side), Image.Resampling.LANCZOS)
             target = (out / "x".join(map(str, crop.size_px)) / crop.file_name).with_suffix(".png")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            image.save(target, compress_level=1)
+            with whole_file(target) as part:
+                image.save(part, "PNG", compress_level=1)
             typer.echo(f"{target}  {crop.box} of the picture  {report.captions[crop.file_name]}")
     typer.echo(f"{min(limit, len(report.crops))} of {len(report.crops)} crops")
 
@@ -162,6 +164,7 @@ def cache(
         if clear:
             typer.echo(f"{clear_cache(target) / 2**20:.1f} MiB freed")
             return
+        require_writable(target)
         report, root = _scanned(folder, resolution, model, square, unpack_to)
 
         from studio.datasets.encoding import encode_dataset

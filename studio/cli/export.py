@@ -13,6 +13,7 @@ from finetune.model_folder import ModelFolder
 from finetune.run_folder import RunFolder
 from finetune.weight_files import read_header
 from studio.cli.shared import BAD_INPUT_EXIT_CODE
+from studio.home.disk import require_writable
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
@@ -85,6 +86,7 @@ def export_full(run: Path, format: Format, *, out: Path | None, base: str | None
     from finetune.lora.merge import with_transformer
 
     target = run / f"{run.name}-merged" if out is None else out
+    require_writable(target)
     with_transformer(entry.source if entry.folder is None else entry.folder, run / "transformer", target)
     return f"{target}: a pipeline folder, {entry.title} with the trained transformer"
 
@@ -100,6 +102,7 @@ def export_adapter(path: Path, format: Format, *, out: Path | None, base: str | 
 
     source = entry.source if entry.folder is None else entry.folder
     target = _target(path, format) if out is None else out
+    require_writable(target)
     if format == "merged":
         (report,) = merge_adapters(source, [(path, weight)], target)
         return f"{target}: {report.words()}"

@@ -15,10 +15,11 @@ import typer
 from finetune.checkpoint_adapter import adapter_steps
 from finetune.run_folder import RunFolder
 from studio.cli.shared import Home, one_sentence, open_home
-from studio.home.disk import whole_file
+from studio.home.disk import require_writable, whole_file
 from studio.home.workspace import Workspace
 from studio.models.adapters import resolve_adapter
 from studio.models.lookup import check_available
+from studio.pictures.destination import in_gallery
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest, parse_size
@@ -68,6 +69,7 @@ def grid(
             raise ValueError(
                 f"the sheet is a .png or .jpg in a folder that there is, got {target}; change --out"
             )
+        require_writable(target)
         settings = usual_settings(folder)
         width_px, height_px = (settings.width_px, settings.height_px) if size is None else parse_size(size)
         settings = replace(
@@ -117,11 +119,7 @@ def _draw_missing(run: RunFolder, planned: Grid, workspace: Workspace) -> int:
     from studio.rendering.in_place import kept_line, render_in_place
 
     pictures = render_in_place(
-        base_of(run),
-        requests,
-        lambda image, record: gallery.add(image, record).path,
-        home=workspace.root,
-        show_progress=True,
+        base_of(run), requests, in_gallery(gallery), home=workspace.root, show_progress=True
     )
     for picture in pictures:
         typer.echo(kept_line(picture))

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from finetune.whole_files import sweep_parts
+from finetune.whole_files import whole_file as plainly_whole
+
 MIB = 2**20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NAME_TOO_LONG = (errno.ENAMETOOLONG, errno.EILSEQ)
 
 
 def free_mib(folder: Path) -> float:
@@ -46,27 +51,45 @@ def disk_words(path: Path) -> Iterator[None]:
 
 
 def refusal(path: Path, error: OSError) -> str | None:
-    """The sentence for a full disk, a read-only place or a file in the way; None for anything else."""
+    """The sentence for a full disk, a read-only place, a name or a file in the way; None for anything else."""
     if error.errno in _FULL:
         return f"the disk is full, {path} was not written; free some space and try again"
     if error.errno in _REFUSED:
         return f"{path} cannot be written ({error.strerror}); change its permissions or choose another home"
+    if error.errno in _NAME_TOO_LONG:
+        return f"the disk takes no file called {path.name[:40]}… ({error.strerror}); choose a shorter, plainer name"
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"{path} cannot be made: a file is in the way; move it or choose another home"
     return None
 
 
+def try_writing(folder: Path) -> None:
+    """Write and remove one small file: permission bits alone do not tell a read-only mount.
+
+    OSError as the disk says it; `disk_words` makes a sentence of it.
+    """
+    probe = folder / f".writable-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        probe.write_bytes(b"0")
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """ValueError, before the work, for a file or folder `path` whose nearest folder that is there takes no file.
+
+    Nothing is made; what writers that were killed left in that folder is swept.
+    """
+    with disk_words(path):
+        folder = next(place for place in (path, *path.absolute().parents) if place.is_dir())
+        try_writing(folder)
+        sweep_parts(folder)
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; what lies there becomes `path` in one step if the block succeeds.
-
-    Whoever reads `path` sees the old content or the new, never a part. On an error nothing is left behind.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with disk_words(path):
-            path.parent.mkdir(parents=True, exist_ok=True)  # a cache may be deleted under a living process
+    """As `finetune.whole_files.whole_file`; makes the folder, and the disk's refusals become ValueErrors."""
+    with disk_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)  # a cache may be deleted under a living process
+        with plainly_whole(path) as part:
             yield part
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

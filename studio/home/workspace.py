@@ -6,13 +6,12 @@ Not here: what is in the files (`studio.queue.table`, `studio.pictures.gallery`)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.home.disk import disk_words, require_free
+from studio.home.disk import disk_words, require_free, try_writing
 from studio.home.locks import held_lock
 
 MIN_FREE_MIB = 16
@@ -40,7 +39,7 @@ class Workspace:
             require_free(root, MIN_FREE_MIB)
             for folder in workspace.folders():
                 folder.mkdir(parents=True, exist_ok=True)
-            _try_writing(root)
+            try_writing(root)
         return workspace
 
     @property
@@ -124,12 +123,3 @@ class Workspace:
                     "or choose another home with --home"
                 )
             yield
-
-
-def _try_writing(root: Path) -> None:
-    """Write and remove one small file: permission bits alone do not tell a read-only mount."""
-    probe = root / f".writable-{os.getpid()}"
-    try:
-        probe.write_bytes(b"0")
-    finally:
-        probe.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from finetune.model_folder import read_json
 from finetune.weight_files import num_values
+from studio.home.disk import whole_file
 from studio.home.settings import ROOT
 from studio.memory_rungs import Footprint, Line
 from studio.models.catalogue import ModelEntry
@@ -42,10 +42,8 @@ def learn_footprint(entry: ModelEntry, home: Path) -> Footprint:
     if found is None:
         found = footprint_of_folder(_folder(entry), f16=entry.autoencoder == "f16", family=entry.family)
         place = _kept_at(entry, home)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(".partial")
-        partial.write_text(json.dumps(found.to_dict()), encoding="utf-8")
-        os.replace(partial, place)
+        with whole_file(place) as part:
+            part.write_text(json.dumps(found.to_dict()), encoding="utf-8")
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,7 @@ class PictureFiles:
     def _all_or_none(self, picture_id: str) -> Iterator[None]:
         try:
             yield
-        except ValueError:
-            self.delete(picture_id)
+        except BaseException:  # whatever it was, its own words are what counts: deleting may not hide them
+            with suppress(OSError):
+                self.delete(picture_id)
             raise

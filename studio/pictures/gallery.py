@@ -85,6 +85,8 @@ class Gallery:
         """
         height, width = image.shape[:2]
         picture_id = new_picture_id() if picture_id is None else picture_id
+        if self._database.row("SELECT 1 FROM pictures WHERE id = ?", (picture_id,)) is not None:
+            return self.get(picture_id)
         record = replace(record, id=picture_id, created_at=time.time())
         self.files.write(picture_id, image, record)
         self._insert(width, height, record)

@@ -63,9 +63,10 @@ def render_in_place(
         bar.show(Progress("loading model", 0, 1, None, None), None)
     keeper = PipelineKeeper()
     for request in requests:
+        keep.require_room(request.width_px, request.height_px)
         show = None if bar is None else bar.show
         opened, result = render_fitting(keeper, entry, request, home=home, on_progress=show)
-        kept = keep_drawn(opened, request, result, keep, on_progress=show)
+        kept = keep_drawn(opened, request, result, keep.keep, on_progress=show)
         if bar is not None:
             bar.clear()
         yield kept

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from finetune.whole_files import sweep_parts
 from studio.home.database import DatabaseBusy, insist
 from studio.home.disk import MIB, require_free
 from studio.home.ownership import Owners
@@ -69,7 +70,8 @@ class RenderJobs:
         return True
 
     def tidy(self) -> None:
-        """Delete the latents and live previews of jobs that cannot be resumed any more."""
+        """Delete the latents and live previews of jobs that cannot be resumed any more, and parts of files."""
+        sweep_parts(*self.workspace.folders())
         listed = self.jobs.jobs()
         forget_latents(self.workspace.latents, keep_jobs={job.id for job in listed if job.state != "done"})
         known = {f"job-{job.id}.jpg" for job in listed}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -62,11 +63,13 @@ def test_a_zip_is_unpacked_once_and_a_run_broken_off_goes_on(home: Path) -> None
 
 def test_a_zip_that_was_cut_off_is_unpacked_anew(home: Path) -> None:
     run = run_of(home, "cut", "data.zip")
-    (run.path / "unpacked.part" / "inside").mkdir(parents=True)
-    (run.path / "unpacked.part" / "inside" / "0.png").write_bytes(b"half")
+    part = run.path / ".unpacked.4194305-0123abcd.part"  # of a process that no system numbers so
+    (part / "inside").mkdir(parents=True)
+    (part / "inside" / "0.png").write_bytes(b"half")
+    os.utime(part, (0, 0))
     prepare(run, run.config(), device=CPU, on_stage=silent)
     assert len(open_prepared(run, run.config()).data) == 6
-    assert not (run.path / "unpacked.part").exists()
+    assert not part.exists()
 
 
 def test_an_objective_that_cannot_be_is_refused_before_anything_is_encoded(
