@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -179,3 +180,31 @@ def test_every_source_module_says_what_it_is() -> None:
         if ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) is None
     ]
     assert not silent, silent
+
+
+_NAMED = re.compile(r"`((?:metrics|finetune|studio|tests|)(?:\.[A-Za-z_]\w*)+)(?:\(\))?`")
+"""A dotted name between backticks: a module, or a name in one, from the ground or from where it is written."""
+
+
+def test_texts_name_only_what_there_is() -> None:
+    """A module that was moved takes its name along in every docstring and comment."""
+    tests = dict(modules("tests"))
+    wrong = [
+        f"{file.relative_to(ROOT)} names {name}"
+        for module, file in [*all_modules().items(), *tests.items()]
+        for name in _NAMED.findall(file.read_text(encoding="utf-8"))
+        if not _is_there(f"{module.rpartition('.')[0]}{name}" if name.startswith(".") else name, tests)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _is_there(name: str, tests: dict[str, Path]) -> bool:
+    files = {**all_modules(), **tests}
+    if name in files or ROOT.joinpath(*name.split(".")).is_dir():
+        return True
+    parts = name.split(".")
+    module = next((m for i in range(len(parts), 0, -1) if (m := ".".join(parts[:i])) in files), None)
+    if module is None:
+        return False
+    inside_it = name[len(module) + 1 :].split(".")
+    return all(re.search(rf"\b{part}\b", files[module].read_text(encoding="utf-8")) for part in inside_it)

@@ -1,6 +1,6 @@
 """The whole app behind its doors, over real HTTP on loopback: a token before every route, a login, and their words.
 
-Not here: the gate by itself (`studio.ui.test_token_gate`), strangers on a public host (`test_spaces`).
+Not here: the gate by itself (`tests.studio.ui.visitors.test_token_gate`), strangers on a public host (`test_spaces`).
 """
 
 from __future__ import annotations

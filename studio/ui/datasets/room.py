@@ -1,4 +1,4 @@
-"""The dataset room of the Fine-tune tab: widgets and wiring. Handlers: dataset_desk; the pictures: dataset_grid."""
+"""The dataset room of the Fine-tune tab: widgets and wiring. Handlers: `.handlers`; the pictures: `.grid`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Fine-tune tab: the form on the left, the runs and the chosen one beside it.
 
-Handlers: finetune_desk (form), finetune_runs.
+Handlers: `.handlers` (form), `.runs`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class FinetuneTab:
         ]
 
     def filled(self) -> list[Any]:
-        """In the order of finetune_desk.filled()."""
+        """In the order of `.handlers.filled`."""
         form = self.form
         return [form.toml, form.sight, form.chart, form.verdict, self.charted, *form.widgets()]
 

@@ -71,7 +71,7 @@ class Look(GradioModel):
     """"auto" is balance for signed bands, grey for the low one and viridis for maps."""
     gain: float = 1.0
     mode: str = "side"
-    """How two panes or more share the stage; see `inspect_settings.CHOICES`."""
+    """How two panes or more share the stage; see `.settings.CHOICES`."""
     channel: str = "rgb"
 
 

@@ -1,4 +1,4 @@
-"""The Inspect tab: pictures and settings, the stage, numbers and plots. Handlers: inspect_desk; form: inspect_form."""
+"""The Inspect tab: pictures and settings, the stage, numbers and plots. Handlers: `.handlers`; form: `.form`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class InspectTab:
     """Never seen: what the page calls the state it asks for."""
 
     part: gr.State
-    """The part that is measured, as `inspect_board.Part` writes it; empty for none."""
+    """The part that is measured, as `.board.Part` writes it; empty for none."""
 
     part_chips: MetricChips
     part_group: gr.Column

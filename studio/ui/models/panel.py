@@ -1,4 +1,4 @@
-"""The Models panel: a card for each model, what it asks for, its download. Handlers: models_desk.py."""
+"""The Models panel: a card for each model, what it asks for, its download. Handlers: `.handlers`."""
 
 from __future__ import annotations
 
