@@ -24,6 +24,15 @@ REFERENCE_VAE = "autoencoder_kl"
 FamilyName = Literal["sd3", "flux"]
 FAMILY_OF_CLASS: Mapping[str, FamilyName] = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
 
+TOKENIZERS: Mapping[FamilyName, tuple[tuple[str, str], ...]] = {
+    "sd3": (("tokenizer", "CLIP-L"), ("tokenizer_2", "CLIP-G"), ("tokenizer_3", "T5")),
+    "flux": (("tokenizer", "CLIP-L"), ("tokenizer_2", "T5")),
+}
+"""(part, name of the encoder that it is of); the encoder is the part of the same number."""
+
+T5_TOKENS: Mapping[FamilyName, int] = {"sd3": 256, "flux": 512}
+"""What the stock pipelines hand to T5 unless told otherwise."""
+
 _LIBRARIES = ("diffusers", "transformers")
 _CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
 _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("vocab.txt",))

@@ -1,4 +1,4 @@
-"""How much of a caption a model's text encoders read, from the tokenizers of its folder.
+"""How much of a caption a model's text encoders read, from the tokenizers of its folder or of its open pipeline.
 
 Not here: judging captions (`finetune.data.scan`).
 """
@@ -7,19 +7,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from diffusers import DiffusionPipeline
 from transformers import AutoTokenizer
 
-from finetune.backbones import FamilyName
 from finetune.data.scan import TokenLimit
-
-T5_TOKENS = {"sd3": 256, "flux": 512}
-"""What the stock pipelines hand to T5 unless told otherwise."""
-
-_NAMES = {
-    "sd3": (("tokenizer", "CLIP-L"), ("tokenizer_2", "CLIP-G"), ("tokenizer_3", "T5")),
-    "flux": (("tokenizer", "CLIP-L"), ("tokenizer_2", "T5")),
-}
+from finetune.model_folder import T5_TOKENS, TOKENIZERS, FamilyName
 
 
 def token_limits(
@@ -30,17 +24,35 @@ def token_limits(
     `max_sequence_length` is of T5, where it is not the pipeline's own.
     """
     limits = []
-    for part, name in _NAMES[family]:
+    for part, name in TOKENIZERS[family]:
         if not (folder / part).is_dir() or (
             name == "T5" and _is_silent(folder / part.replace("tokenizer", "text_encoder"))
         ):
             continue
         tokenizer = AutoTokenizer.from_pretrained(folder / part, local_files_only=True)
-        longest = tokenizer.model_max_length
-        if name == "T5":
-            longest = T5_TOKENS[family] if max_sequence_length is None else max_sequence_length
-        limits.append(TokenLimit(name, longest, _Counter(tokenizer)))
+        limits.append(_limit(name, tokenizer, family, max_sequence_length))
     return tuple(limits)
+
+
+def pipeline_token_limits(
+    pipeline: DiffusionPipeline, family: FamilyName, *, max_sequence_length: int | None = None
+) -> tuple[TokenLimit, ...]:
+    """As `token_limits`, of a pipeline that is open."""
+    limits = []
+    for part, name in TOKENIZERS[family]:
+        tokenizer = getattr(pipeline, part, None)
+        encoder = getattr(pipeline, part.replace("tokenizer", "text_encoder"), None)
+        if tokenizer is None or encoder is None or (name == "T5" and encoder.config.num_layers == 0):
+            continue
+        limits.append(_limit(name, tokenizer, family, max_sequence_length))
+    return tuple(limits)
+
+
+def _limit(name: str, tokenizer: Any, family: FamilyName, max_sequence_length: int | None) -> TokenLimit:
+    longest = tokenizer.model_max_length
+    if name == "T5":
+        longest = T5_TOKENS[family] if max_sequence_length is None else max_sequence_length
+    return TokenLimit(name, longest, _Counter(tokenizer))
 
 
 class _Counter:

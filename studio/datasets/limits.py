@@ -11,17 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.scan import ScanSettings, TokenLimit
+from finetune.model_folder import T5_TOKENS, TOKENIZERS
 from studio.datasets.places import picture_multiple_px
 from studio.models.catalogue import ModelEntry
 from studio.models.lookup import find_model
-
-T5_TOKENS = {"sd3": 256, "flux": 512}
-"""What the stock pipelines hand to T5 unless told otherwise."""
-
-_ENCODERS = {
-    "sd3": (("tokenizer", "CLIP-L"), ("tokenizer_2", "CLIP-G"), ("tokenizer_3", "T5")),
-    "flux": (("tokenizer", "CLIP-L"), ("tokenizer_2", "T5")),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +45,7 @@ class Judging:
 
 def _token_limits(folder: Path, entry: ModelEntry) -> tuple[TokenLimit, ...]:
     limits = []
-    for part, name in _ENCODERS[entry.family]:
+    for part, name in TOKENIZERS[entry.family]:
         encoder = folder / part.replace("tokenizer", "text_encoder") / "config.json"
         if not (folder / part / "tokenizer.json").is_file() or not encoder.is_file():
             continue

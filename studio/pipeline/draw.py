@@ -7,7 +7,6 @@ Not here: the steps (`studio.pipeline.denoising`), opening models (`studio.pipel
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from finetune.memory.peak import forget_peak, peak_bytes
-from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES, Rung
+from studio.memory_rungs import Rung
 from studio.models.lookup import check_options
-from studio.pipeline.coarse_first import Pass, plan_passes
+from studio.pipeline.coarse_first import plan_passes
 from studio.pipeline.denoising import Denoising, OnProgress
 from studio.pipeline.opening import OpenedModel
+from studio.pipeline.render_notes import render_notes
 from studio.queue.job import Progress
 from studio.render_request import RenderRequest
 
@@ -88,7 +88,7 @@ def render(
         resumed_from_step=drawing.first_step,
         seconds_per_step=drawing.pace.seconds_per_step,
         gave_up=gave_up,
-        notes=_notes(opened, request, passes),
+        notes=render_notes(opened, request, passes),
     )
 
 
@@ -113,32 +113,3 @@ def _drawn_size(opened: OpenedModel, request: RenderRequest) -> tuple[int, int]:
 def _centre(image: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
     top, left = (image.shape[0] - height_px) // 2, (image.shape[1] - width_px) // 2
     return np.ascontiguousarray(image[top : top + height_px, left : left + width_px])
-
-
-def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> tuple[str, ...]:
-    notes, size = [], passes[-1].size
-    title = opened.entry.title
-    if request.negative_prompt.strip() and not opened.family.takes_negative_prompt:
-        notes.append(f"{title} takes no negative prompt; it was not used.")
-    elif request.negative_prompt.strip() and request.guidance_scale <= 1:
-        notes.append("With a guidance of 1 or less the negative prompt has no say.")
-    if opened.entry.family == "flux" and not opened.pipeline.transformer.config.guidance_embeds:
-        notes.append(f"{title} takes no guidance; {request.guidance_scale:g} was not used.")
-    tokens = len(opened.pipeline.tokenizer(request.prompt, truncation=False).input_ids)
-    longest = opened.pipeline.tokenizer.model_max_length
-    if tokens > longest:
-        notes.append(f"The prompt has {tokens} CLIP tokens; CLIP read the first {longest}.")
-    if len(passes) > 1:
-        small = passes[0].size
-        notes.append(
-            f"Composed at {small[0]} x {small[1]}, then drawn anew from a noise level of {request.coarse_first:g}."
-        )
-    if size != (request.width_px, request.height_px):
-        notes.append(f"Drawn at {size[0]} x {size[1]} and cut to size at the borders.")
-    if request.speed:
-        notes.append(
-            f"Drawn with {request.speed.replace(',', ', ')}; `d4k speed` measures what that changes."
-        )
-    if opened.rung in CHANGES_PICTURE:
-        notes.append(f"Drawn with {RUNG_TITLES[opened.rung]}, which changes the picture a little.")
-    return (*notes, *opened.adapters.notes())

@@ -238,20 +238,6 @@ def test_a_prompt_is_read_once(
         render(opened, new_request(prompt="another lake"))
 
 
-def test_what_could_not_be_honoured_is_said(
-    sd3: OpenedModel, flux: OpenedModel, new_request: NewRequest
-) -> None:
-    plain, negated = (render(flux, new_request(negative_prompt=text)) for text in ("", "fog"))
-    assert plain.notes == ()
-    assert negated.notes == ("tiny-flux takes no negative prompt; it was not used.",)
-    assert not pixels_differ(plain, negated)
-    assert pixels_differ(render(sd3, new_request()), render(sd3, new_request(negative_prompt="fog")))
-    (note,) = render(sd3, new_request(negative_prompt="fog", guidance_scale=1.0)).notes
-    assert "no say" in note
-    (note,) = render(sd3, new_request(prompt="a " * 100)).notes
-    assert note == "The prompt has 102 CLIP tokens; CLIP read the first 77."
-
-
 def test_costs_are_measured(opened: OpenedModel, new_request: NewRequest) -> None:
     result = render(opened, new_request())
     assert set(result.timings_s) == {"encode_prompt", "denoise", "decode"}

@@ -1,0 +1,60 @@
+"""What a render could not honour, or did otherwise than was asked, in sentences.
+
+Not here: what it cost (`studio.pipeline.draw`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from finetune.data.token_limits import pipeline_token_limits
+from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES
+from studio.pipeline.coarse_first import Pass
+from studio.pipeline.opening import OpenedModel
+from studio.render_request import RenderRequest
+
+
+def render_notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> tuple[str, ...]:
+    """Of a render that is done, in the order in which they matter."""
+    return tuple(_notes(opened, request, passes))
+
+
+def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> Iterator[str]:
+    title, size = opened.entry.title, passes[-1].size
+    negative = request.negative_prompt if request.negative_prompt.strip() else ""
+    if negative and not opened.family.takes_negative_prompt:
+        yield f"{title} takes no negative prompt; it was not used."
+        negative = ""
+    elif negative and request.guidance_scale <= 1:
+        yield "With a guidance of 1 or less the negative prompt has no say."
+        negative = ""
+    if opened.entry.family == "flux" and not opened.pipeline.transformer.config.guidance_embeds:
+        yield f"{title} takes no guidance; {request.guidance_scale:g} was not used."
+    yield from _unread(opened, "prompt", request.prompt)
+    yield from _unread(opened, "negative prompt", negative)
+    if len(passes) > 1:
+        small = passes[0].size
+        yield (
+            f"Composed at {small[0]} x {small[1]}, then drawn anew from a noise level of {request.coarse_first:g}."
+        )
+    if size != (request.width_px, request.height_px):
+        yield f"Drawn at {size[0]} x {size[1]} and cut to size at the borders."
+    if request.speed:
+        yield f"Drawn with {request.speed.replace(',', ', ')}; `d4k speed` measures what that changes."
+    if opened.rung in CHANGES_PICTURE:
+        yield f"Drawn with {RUNG_TITLES[opened.rung]}, which changes the picture a little."
+    yield from opened.adapters.notes()
+
+
+def _unread(opened: OpenedModel, name: str, text: str) -> Iterator[str]:
+    """One sentence for all encoders that stop at the same place: CLIP-L and CLIP-G read the same tokens."""
+    limits = pipeline_token_limits(
+        opened.pipeline, opened.family.name, max_sequence_length=opened.entry.max_sequence_length
+    )
+    stops: dict[tuple[int, int], list[str]] = {}
+    for limit in limits:
+        if (tokens := limit.count(text)) > limit.longest:
+            stops.setdefault((tokens, limit.longest), []).append(limit.name)
+    for (tokens, longest), encoders in stops.items():
+        readers = " and ".join(encoders)
+        yield f"The {name} has {tokens} tokens for {readers}; the first {longest} were read."
