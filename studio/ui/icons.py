@@ -19,6 +19,7 @@ PATHS = {
     "minus": '<path d="M3.5 8h9"/>',
     "full": '<path d="M9.5 2.5h4v4M13.5 2.5 9 7M6.5 13.5h-4v-4M2.5 13.5 7 9"/>',
     "back": '<path d="M9.5 3.5 5 8l4.5 4.5"/>',
+    "forward": '<path d="M6.5 3.5 11 8l-4.5 4.5"/>',
     "half": '<circle cx="8" cy="8" r="5.2"/>'
     '<path d="M8 2.8v10.4a5.2 5.2 0 0 0 0-10.4z" fill="currentColor"/>',
     "panel": '<rect x="2.5" y="3" width="11" height="10" rx="1"/><path d="M6.5 3v10"/>',

@@ -203,6 +203,69 @@ def test_two_fingers_pinch(new_page: NewPage, server: Server) -> None:
     until(page, lambda: float(view(page)["scale"]) == pytest.approx(3 * before, rel=0.1))
 
 
+@pytest.mark.parametrize("way", ["keys", "buttons"])
+def test_a_neighbour_of_the_same_size_is_shown_at_the_same_place(
+    way: str, server: Server, new_page: NewPage, master: np.ndarray
+) -> None:
+    """Two seeds are compared at 1:1 without finding the place again."""
+    small, older, newest = (
+        add_picture(server.gallery, "a seed", image=image)
+        for image in (master[:256, :256].copy(), master[::-1].copy(), master)
+    )
+    page = new_page(server.url)
+    open_studio(page, server)
+    wait_for_step(page, "preview")
+    page.keyboard.press("1")
+    wait_for_step(page, "master")
+    page.keyboard.press("ArrowRight")
+    before = view(page)
+    turn = {
+        "keys": (lambda: page.keyboard.press("]"), lambda: page.keyboard.press("[")),
+        "buttons": (
+            page.locator(f"{STAGE} .viewer-after").click,
+            page.locator(f"{STAGE} .viewer-before").click,
+        ),
+    }[way]
+    turn[0]()
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{older.id}"][data-step="master"]')
+    after = view(page)
+    assert [after[name] for name in ("scale", "cx", "cy", "fitted")] == [
+        before[name] for name in ("scale", "cx", "cy", "fitted")
+    ]
+    turn[0]()  # one of another size is fitted, as ever
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{small.id}"][data-fitted="true"]')
+    turn[1]()
+    turn[1]()
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{newest.id}"]')
+
+
+def test_a_finger_turns_over_what_fits(
+    picture: str, new_page: NewPage, server: Server, master: np.ndarray
+) -> None:
+    add_picture(server.gallery, "newer", image=master)
+    page = new_page(server.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    open_studio(page, server)
+    wait_for_step(page, "preview")
+    newest = page.locator(STAGE).get_attribute("data-scene")
+    page.locator(STAGE).scroll_into_view_if_needed()
+    touch = page.context.new_cdp_session(page)
+
+    def swipe(dx: int, dy: int) -> None:
+        box = page.locator(f"{STAGE} .viewer-canvas").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        for kind, share in (("touchStart", 0.0), ("touchMove", 0.5), ("touchMove", 1.0)):
+            points = [{"x": x + dx * share, "y": y + dy * share, "id": 0}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    swipe(-30, 0)  # too short to mean it
+    swipe(-100, 0)
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{picture}"]')
+    swipe(100, 0)
+    page.wait_for_selector(f'{STAGE}[data-scene="{newest}"]')
+
+
 def test_a_dense_screen_gets_its_own_pixels(new_page: NewPage, server: Server, master: np.ndarray) -> None:
     page = new_page(server.url, viewport={"width": 1200, "height": 800}, device_scale_factor=2)
     open_studio(page, server)

@@ -106,8 +106,9 @@ function show(next) {
     }
   }
   if (another) {
-    view.fitted = true;
-    exactAsked = false;
+    // Pictures of one size are compared: the same place stays in view at the same scale.
+    const isAlike = hasPicture() && next.width_px === scene.width_px && next.height_px === scene.height_px;
+    if (!isAlike) [view.fitted, exactAsked] = [true, false];
     layers.forEach((layer) => layer.close());
   }
   scene = next;
@@ -141,6 +142,11 @@ function receive() {
     // A viewer that was opened over something else takes the keys at once, so that Escape leads back.
     if (asked && hasPicture() && !find("close").hidden) takeKeys();
   }
+}
+
+// To a neighbour; one of the same size is shown at the same place and scale.
+function turn(delta) {
+  if (hasPicture()) trigger("turn", { delta });
 }
 
 function actualSize(x = canvas.width / 2, y = canvas.height / 2) {
@@ -182,6 +188,8 @@ function resize(entries) {
 }
 
 find("arrival").addEventListener("click", () => (waiting ? show(waiting) : trigger("show_newest")));
+find("before").addEventListener("click", () => turn(-1));
+find("after").addEventListener("click", () => turn(1));
 find("fit").addEventListener("click", fit);
 find("actual").addEventListener("click", () => actualSize());
 find("closer").addEventListener("click", () => zoomBy(Math.SQRT2));

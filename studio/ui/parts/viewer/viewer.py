@@ -116,6 +116,8 @@ def viewer_markup(*, closable: bool) -> str:
     aria-label="Back to the grid">{icon("back")} grid</button>
   <div class="viewer-title"></div>
   <div class="viewer-tools" role="toolbar" aria-label="View">
+    {tool("before", "Previous picture ([)", icon("back"))}
+    {tool("after", "Next picture (])", icon("forward"))}
     {tool("fit", "Fit (0)", icon("fit"))}
     {tool("actual", "Actual pixels (1)", "1:1")}
     {tool("farther", "Zoom out (-)", icon("minus"))}

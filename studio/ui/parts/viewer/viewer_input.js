@@ -1,8 +1,10 @@
 // Wheel, drag, pinch, double click and keys of the deep viewer.
 const PAN_STEP = 0.15; // of the canvas, for one arrow key
+const SWIPE_PX = 48; // CSS pixels to the side that turn to a neighbour
 
 function listenToHands() {
   const fingers = new Map(); // pointer id -> [x, y] in device pixels of the canvas
+  let swipe = null; // where one finger came down on a picture that fits
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
     return [
@@ -28,6 +30,8 @@ function listenToHands() {
     if (!hasPicture() || event.button > 0) return;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, place(event));
+    const mayTurn = event.pointerType === "touch" && fingers.size === 1 && !view.overflows;
+    swipe = mayTurn ? [event.clientX, event.clientY] : null;
     root.classList.add("dragging");
   });
 
@@ -51,8 +55,17 @@ function listenToHands() {
     fingers.delete(event.pointerId);
     if (!fingers.size) root.classList.remove("dragging");
   };
-  canvas.addEventListener("pointerup", release);
-  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("pointerup", (event) => {
+    release(event);
+    if (!swipe) return;
+    const [x, y] = [event.clientX - swipe[0], event.clientY - swipe[1]];
+    swipe = null;
+    if (Math.abs(x) > SWIPE_PX && Math.abs(x) > 2 * Math.abs(y)) turn(x < 0 ? 1 : -1);
+  });
+  canvas.addEventListener("pointercancel", (event) => {
+    release(event);
+    swipe = null;
+  });
   canvas.addEventListener("pointerleave", () => {
     pointer = null;
     request();
@@ -89,7 +102,7 @@ function listenToKeys() {
     view.panBy(x * canvas.width * PAN_STEP, y * canvas.height * PAN_STEP);
     request();
   };
-  const turn = (delta, x, y) => (view.overflows ? pan(x, y) : trigger("turn", { delta }));
+  const turnOrPan = (delta, x, y) => (view.overflows ? pan(x, y) : turn(delta));
   const keys = {
     0: fit,
     1: () => actualSize(),
@@ -99,8 +112,10 @@ function listenToKeys() {
     "-": () => zoomBy(Math.SQRT1_2),
     f: toggleFullScreen,
     e: toggleExact,
-    arrowleft: () => turn(-1, 1, 0),
-    arrowright: () => turn(1, -1, 0),
+    "[": () => turn(-1),
+    "]": () => turn(1),
+    arrowleft: () => turnOrPan(-1, 1, 0),
+    arrowright: () => turnOrPan(1, -1, 0),
     arrowup: () => pan(0, 1),
     arrowdown: () => pan(0, -1),
     escape: () => !find("close").hidden && !document.fullscreenElement && trigger("leave"),

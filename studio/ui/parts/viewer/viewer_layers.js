@@ -10,6 +10,7 @@ class LayerBitmap {
     this.step = 0; // index into STEPS of the bitmap that is shown
     this.wanted = 0;
     this.fetching = null;
+    this.failed = ""; // why the last file did not load
   }
 
   // New files for the same layer: what is shown stays until something better has arrived.
@@ -21,6 +22,7 @@ class LayerBitmap {
     this.key = key;
     this.sources = layer;
     this.step = 0;
+    this.failed = "";
     this.fetching?.abort();
     this.fetching = null;
     this.load();
@@ -68,10 +70,11 @@ class LayerBitmap {
     this.load();
   }
 
+  // Also forgets whose files these were: the same ones may be asked for again, by another scene.
   close() {
     this.fetching?.abort();
     this.bitmap?.close();
-    this.bitmap = null;
+    Object.assign(this, { fetching: null, bitmap: null, key: "", step: 0, failed: "" });
   }
 }
 
