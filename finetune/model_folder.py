@@ -33,6 +33,9 @@ TOKENIZERS: Mapping[FamilyName, tuple[tuple[str, str], ...]] = {
 T5_TOKENS: Mapping[FamilyName, int] = {"sd3": 256, "flux": 512}
 """What the stock pipelines hand to T5 unless told otherwise."""
 
+_HUB_CACHE = "models--"
+"""Begins the names of folders in the hub's cache."""
+
 _LIBRARIES = ("diffusers", "transformers")
 _CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
 _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("vocab.txt",))
@@ -105,6 +108,14 @@ class ModelFolder:
         return cls(path, read_json(path / INDEX))
 
     @property
+    def title(self) -> str:
+        """The path; of a snapshot in the hub's cache, owner/name."""
+        repository = self.path.parent.parent.name
+        if self.path.parent.name == "snapshots" and repository.startswith(_HUB_CACHE):
+            return repository.removeprefix(_HUB_CACHE).replace("--", "/")
+        return str(self.path)
+
+    @property
     def pipeline_class(self) -> str:
         return str(self.index.get("_class_name"))
 
@@ -113,7 +124,7 @@ class ModelFolder:
         """Raises ValueError for a pipeline that is not drawn with here."""
         if self.pipeline_class not in FAMILY_OF_CLASS:
             raise ValueError(
-                f"{self.path} is a {self.pipeline_class}; the studio draws with {' and '.join(FAMILY_OF_CLASS)}"
+                f"{self.title} is a {self.pipeline_class}; the studio draws with {' and '.join(FAMILY_OF_CLASS)}"
             )
         return FAMILY_OF_CLASS[self.pipeline_class]
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from diffusers import DiffusionPipeline
 from transformers import AutoTokenizer
 
 from finetune.data.scan import TokenLimit
 from finetune.model_folder import T5_TOKENS, TOKENIZERS, FamilyName
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 
 def token_limits(

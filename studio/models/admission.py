@@ -20,13 +20,13 @@ def admit(request: RenderRequest, settings: Settings) -> ModelEntry:
     beyond what this host draws, an option that its family cannot have, and a LoRA that is not there.
     """
     entry = find_model(request.model)
-    check_size(entry, request.width_px, request.height_px)
     megapixels = request.width_px * request.height_px / 1e6
     if megapixels > settings.max_megapixels:
         raise ValueError(
             f"{request.width_px} x {request.height_px} is {megapixels:.1f} megapixels, but this studio renders "
             f"at most {settings.max_megapixels:g}; choose a smaller size"
         )
+    check_size(entry, request.width_px, request.height_px)
     check_options(entry, rope=request.rope, speed=request.speed)
     for use in request.adapters:
         resolve_adapter(settings.home, use.path)

@@ -1,7 +1,7 @@
-"""Every kind of job, and the only place that knows them all: what its rows say, and who does the work.
+"""Every kind of job, and what its rows say. No torch.
 
-A new kind is one entry of `KINDS` and one handler. Not here: the rows (`studio.queue`), the process that takes them
-(`studio.work.worker`).
+A new kind is one entry of `KINDS` and one of `studio.work.handlers`, where the work is done; nothing else knows them
+all. Not here: the rows (`studio.queue`), the process that takes them (`studio.work.worker`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from studio.home.workspace import Workspace
 from studio.queue.job import Job
-from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 
 RENDER, TRAIN = "render", "train"
-
-Handler = Callable[[Job], bool]
-"""Does a job and finishes it; False if it was cancelled. Raises ValueError if it cannot be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +59,3 @@ def picture_of(job: Job) -> str | None:
     """The id of the picture that came of it; None while there is none, and of a kind that makes none."""
     picture = None if job.result is None else job.result.get("picture")
     return picture if isinstance(picture, str) and job.state == "done" else None
-
-
-def make_handlers(
-    workspace: Workspace, jobs: JobTable
-) -> tuple[dict[str, Handler], Callable[[], str | None]]:
-    """(who does each kind, what closes the model that they keep open and says which); imports torch."""
-    from studio.rendering.job import RenderJobs
-    from studio.training.job import TrainingJobs
-
-    renders = RenderJobs(workspace, jobs)
-    renders.tidy()
-    trainings = TrainingJobs(workspace, jobs, free_memory=renders.keeper.free)
-    return {RENDER: renders.do, TRAIN: trainings.do}, renders.keeper.free

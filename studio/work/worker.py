@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finetune.processes import birth
 from studio.home.database import DatabaseBusy, insist
@@ -25,7 +26,9 @@ from studio.home.workspace import Workspace
 from studio.memory.free import take_wish
 from studio.queue.job import Job
 from studio.queue.table import JobTable
-from studio.work.kinds import Handler, make_handlers
+
+if TYPE_CHECKING:
+    from studio.work.handlers import Handler
 
 IDLE_EXIT_S = 600.0
 POLL_S, HEARTBEAT_S = 0.2, 1.0
@@ -120,6 +123,7 @@ class Worker:
 def work(workspace: Workspace, *, idle_exit_s: float) -> None:
     """Do all of a home's jobs; the caller holds its lock."""
     from studio.pipeline.opening import quiet_libraries
+    from studio.work.handlers import make_handlers
 
     quiet_libraries()
     jobs = JobTable(workspace.database)

@@ -79,8 +79,8 @@ def test_whole_numbers_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
     path = written(tmp_path, *FLUX)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="is no whole safetensors file; download it again"):
+    with pytest.raises(ValueError, match=r"is no readable safetensors file .*; copy or download it again"):
         transformer_in(path)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match="is no whole safetensors file"):
+    with pytest.raises(ValueError, match="is no readable safetensors file"):
         transformer_in(path)

@@ -8,7 +8,8 @@ from pathlib import Path
 from studio.home.workspace import Workspace
 from studio.queue.job import Job
 from studio.queue.table import JobTable
-from studio.work.kinds import KINDS, detail_of, drawing_of, make_handlers
+from studio.work.handlers import make_handlers
+from studio.work.kinds import KINDS, detail_of, drawing_of
 from tests.studio.ui.conftest import a_request
 from tests.test_light_imports import FILES
 

@@ -41,7 +41,7 @@ FORM: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def every_model_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studio.ui.generate.handlers.check_available", check_nothing)
+    monkeypatch.setattr("studio.models.admission.check_available", check_nothing)
 
 
 def check_nothing(entry: object) -> None:

@@ -76,4 +76,4 @@ def test_options_are_the_files_of_the_home(tmp_path: Path) -> None:
     found = {option.title: option for option in lora_options(workspace)}
     assert found["oil"].note == "sd3 8"
     assert found["oil"].broken == ""
-    assert "copy it again" in found["bad"].broken
+    assert "copy or download it again" in found["bad"].broken
