@@ -110,6 +110,7 @@ def is_no_cancelled_task(record: logging.LogRecord) -> bool:
 
 def serve(settings: Settings) -> None:
     """Hold the home's lock, answer the browser, watch over the worker, until interrupted or told to end."""
+    from studio.home.uploads import KEPT_OF_VISITORS_S, KEPT_S, UploadSweep
     from studio.home.workspace import Workspace
 
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
@@ -136,6 +137,9 @@ def serve(settings: Settings) -> None:
         logging.getLogger("uvicorn.error").addFilter(is_no_cancelled_task)
         worker.start()
         stack.callback(worker.stop)
+        sweep = UploadSweep(workspace.uploads, older_s=KEPT_OF_VISITORS_S if settings.hosted else KEPT_S)
+        sweep.start()
+        stack.callback(sweep.stop)
         print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)
         if made is not None:  # the one place where it is told
             print(f"It opens with this address, once in each browser: {address}/?token={made}", flush=True)

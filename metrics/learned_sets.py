@@ -27,7 +27,7 @@ from metrics.frechet import (
     kernel_inception_distance,
     too_few,
 )
-from metrics.pictures import read_picture
+from metrics.pictures import FORMATS, read_picture
 
 FROM_CROPS = ("fid_crops", "kid_crops")
 FROM_CLIP = ("cmmd",)
@@ -181,7 +181,7 @@ def _distance(metric: str, our_rows: _Rows, their_rows: _Rows) -> tuple[float, l
 
 def _short_side(path: Path) -> int:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return min(image.size)
     except (OSError, ValueError, Image.DecompressionBombError):
         return sys.maxsize  # its reader will say why

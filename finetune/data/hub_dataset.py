@@ -41,6 +41,14 @@ SPARE_BYTES = 512 * 2**20
 """What a fetch leaves free on the disk."""
 
 _KINDS = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif"}
+_LOOKED_AT = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "TIFF",
+    "GIF",
+    "BMP",
+)  # no other reader of Pillow's sees a stranger's file
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}  # else a caption could end its line
 
 
@@ -187,7 +195,7 @@ def _keep(folder: Path, number: int, row: Row, names: list[str]) -> str | None:
     try:
         _to_disk(part, row.content)
         try:
-            with Image.open(part) as image:
+            with Image.open(part, formats=_LOOKED_AT) as image:
                 kind = image.format
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
             return f"{_called(row)} is no picture that can be read"

@@ -20,6 +20,9 @@ from studio.home.disk import whole_file
 from studio.pictures.foreign_text.a1111 import format_parameters
 from studio.pictures.record import PictureRecord
 
+_OPENED = ("PNG", "JPEG", "WEBP")
+"""No other reader of Pillow's sees a stranger's file: some start programs."""
+
 RECORD_CHUNK, PARAMETERS_CHUNK = "diffusion4k", "parameters"
 
 
@@ -50,7 +53,7 @@ def _loaded(path: Path, max_megapixels: float) -> Image.Image:
         with warnings.catch_warnings():
             # We ask the size ourselves, in the next step, by the host's own limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = Image.open(path, formats=_OPENED)
     except Image.DecompressionBombError as error:
         raise ValueError(_too_large(path, max_megapixels)) from error
     except FileNotFoundError as error:

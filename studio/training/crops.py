@@ -17,6 +17,7 @@ from finetune.data.buckets import crop_of, make_buckets
 from finetune.data.dataset import Dataset
 from finetune.data.exclusions import load_exclusions
 from finetune.objectives.wavelet_fit import check_wavelet
+from metrics.pictures import FORMATS
 from studio.datasets.places import picture_multiple_px
 from studio.models.lookup import find_model
 from studio.training.needs import Check
@@ -105,7 +106,7 @@ def _size_px(path: str, _changed_ns: int) -> tuple[int, int] | None:
     """(width, height) from the file's header; None for no picture. Turned or not counts the same: buckets come both
     lying and standing."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.size
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
         return None

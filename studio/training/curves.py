@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from finetune.run_folder import RunFolder
+from metrics.pictures import FORMATS
 from studio.home.disk import whole_file
 from studio.home.workspace import Workspace
 
@@ -177,7 +178,7 @@ def sample_view(workspace: Workspace, run: RunFolder, picture: Path, side_px: in
     target = folder / f"{picture.stem}-{side_px}-{stamp}.jpg"
     if not target.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        with Image.open(picture) as image:
+        with Image.open(picture, formats=FORMATS) as image:
             image.draft("RGB", (side_px, side_px))
             small = image.convert("RGB")
             small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS, reducing_gap=2.0)

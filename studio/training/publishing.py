@@ -19,6 +19,7 @@ from PIL import Image
 from finetune.config.files import changed, write_toml
 from finetune.config.run_config import FinetuneConfig
 from finetune.run_folder import RunFolder
+from metrics.pictures import FORMATS
 from studio.models.catalogue import CATALOGUE
 from studio.models.hub_errors import HubError, hub_sentence
 from studio.models.lookup import TOKEN_PLACE
@@ -155,7 +156,7 @@ def _copy_samples(run: RunFolder, target: Path) -> list[tuple[str, str]]:
     for row in [row for row in drawn if row["step"] == last][:MAX_SAMPLES]:
         target.mkdir(exist_ok=True)
         name = f"{row['index']:02d}.jpg"
-        with Image.open(run.path / row["file"]) as picture:
+        with Image.open(run.path / row["file"], formats=FORMATS) as picture:
             picture.thumbnail((SAMPLE_PX, SAMPLE_PX))
             picture.convert("RGB").save(target / name, quality=92)
         copied.append((f"samples/{name}", str(row["prompt"])))

@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.data_classes import FileData
 from PIL import Image
 
-from metrics.pictures import pictures_in
+from metrics.pictures import FORMATS, pictures_in
 from metrics.score_table import Row, ScoreTable
 from studio.comparison.differences import settings_difference, where_they_differ, words_that_differ
 from studio.comparison.score_cache import ScoreCache
@@ -149,7 +149,9 @@ class CompareDesk:
             found.failed += [f"{item.name}: {reason}." for reason in dict.fromkeys(reasons.values())]
             found.raw_bytes[item.key] = float(pixels.nbytes)
         else:
-            with Image.open(item.path) as image:  # its header; it was read whole when it was scored
+            with Image.open(
+                item.path, formats=FORMATS
+            ) as image:  # its header; it was read whole when it was scored
                 found.raw_bytes[item.key] = 3.0 * image.width * image.height
         return {name: known[name] for name in metrics if name in known}
 

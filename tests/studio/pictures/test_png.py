@@ -54,6 +54,24 @@ def test_no_picture_at_all(tmp_path: Path) -> None:
         opened(tmp_path / "gone.png")
 
 
+def test_other_formats_that_pillow_knows_are_not_even_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EPS would start Ghostscript."""
+    started: list[object] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *given, **named: started.append(given))
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "EPS"  # Pillow alone takes it
+    for write in ("b.bmp", "c.gif", "d.ppm", "e.tga"):
+        Image.new("RGB", (8, 8)).save(tmp_path / write)
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(ValueError, match="is not a picture; drop a PNG, JPEG or WebP"):
+            opened(path)
+    assert started == []
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_truncated_picture(png: Path, share: float) -> None:
     content = png.read_bytes()
