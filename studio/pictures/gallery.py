@@ -25,10 +25,10 @@ from studio.home.settings import LOCAL_MAX_MEGAPIXELS
 from studio.home.text import whole_text
 from studio.home.workspace import Workspace
 from studio.pictures.files import PictureFiles
+from studio.pictures.importing import importable
 from studio.pictures.png import check_megapixels
 from studio.pictures.record import PictureRecord
-from studio.pictures.settings_reader import PictureSettings, read_settings
-from studio.render_request import RenderRequest
+from studio.pictures.settings_reader import read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +126,28 @@ class Gallery:
         assert row is not None
         return int(row["number"])
 
-    def neighbour(self, picture_id: str, *, older: bool) -> str | None:
-        """The id of the next picture in time that is not in the trash; None past either end, or of no picture."""
-        owned, owner = mine("pictures", self.viewer)
-        sign, order = ("<", "DESC") if older else (">", "ASC")
-        row = self._database.row(
-            f"SELECT id FROM pictures WHERE trashed_at IS NULL AND {owned} AND (created_at, id) {sign} "
+    def neighbour(
+        self,
+        picture_id: str,
+        *,
+        steps: int,
+        search: str = "",
+        starred_only: bool = False,
+        trashed: bool = False,
+    ) -> str | None:
+        """The id of the picture that is `steps` further down the list of `pictures`, up the list for less than 0.
+
+        The last one there is where the list ends before; None where there is none further, or of no picture.
+        """
+        where, values = self._conditions(search, starred_only, trashed)
+        sign, order = ("<", "DESC") if steps > 0 else (">", "ASC")
+        rows = self._database.rows(
+            f"SELECT id FROM pictures WHERE {where} AND (created_at, id) {sign} "
             "(SELECT created_at, id FROM pictures WHERE id = ?) "
-            f"ORDER BY created_at {order}, id {order} LIMIT 1",
-            (*owner, picture_id),
+            f"ORDER BY created_at {order}, id {order} LIMIT ?",
+            (*values, picture_id, abs(steps)),
         )
-        return None if row is None else str(row["id"])
+        return str(rows[-1]["id"]) if rows else None
 
     def star(self, picture_id: str, starred: bool) -> None:
         owned, owner = mine("pictures", self.viewer)
@@ -171,7 +182,7 @@ class Gallery:
         known = "" if found.record is None else found.record.id
         if known and self._database.row("SELECT id FROM pictures WHERE id = ?", (known,)):
             return self.get(known)
-        record = _importable(path, found)
+        record = importable(path, found)
         check_megapixels(path, found.width_px, found.height_px, max_megapixels)
         picture_id = new_picture_id()
         self.files.copy(picture_id, path)
@@ -192,7 +203,7 @@ class Gallery:
             record = PictureRecord.from_dict(json.loads(row["record"]))
         except (ValueError, TypeError, RecursionError):
             try:
-                record = _importable(path, read_settings(path))
+                record = importable(path, read_settings(path))
             except ValueError as error:
                 self._note_unreadable(str(error))
                 return None
@@ -243,7 +254,7 @@ class Gallery:
             if path.stem not in known:
                 try:
                     found = read_settings(path)
-                    record = _importable(path, found)
+                    record = importable(path, found)
                     made = path.stat().st_mtime if record.created_at is None else record.created_at
                     self._insert(
                         found.width_px, found.height_px, replace(record, id=path.stem, created_at=made)
@@ -269,24 +280,3 @@ class Gallery:
 def new_picture_id() -> str:
     """Such as 20260214-093015-1f3a: UTC, and four digits against two in one second."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def _importable(path: Path, found: PictureSettings) -> PictureRecord:
-    """Its record. ValueError unless the file is a PNG and says all that the gallery shows."""
-    with path.open("rb") as file:
-        if file.read(8) != b"\x89PNG\r\n\x1a\n":
-            raise ValueError(
-                f"{path.name} is not a PNG; the gallery keeps lossless masters only, drop it on Generate to "
-                "restore its settings"
-            )
-    if not found.width_px or not found.height_px:
-        raise ValueError(f"{path.name} is damaged: its header has no size; copy it again")
-    if found.record is not None:
-        return found.record
-    wanted = ("prompt", "num_inference_steps", "guidance_scale", "seed", "width_px", "height_px", "model")
-    if missing := [name for name in wanted if name not in found.values]:
-        beside = f" (left out: {words})" if (words := found.left_out_words()) else ""
-        raise ValueError(
-            f"{path.name} does not say its {', '.join(missing)}{beside}; drop it on Generate to restore what it says"
-        )
-    return PictureRecord(settings=RenderRequest.from_dict(found.values), source=found.source)

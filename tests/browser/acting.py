@@ -51,6 +51,26 @@ def hold(page: Page, *addresses: str) -> Held:
     return held
 
 
+def hold_event(page: Page, name: str) -> Held:
+    """Hold back one event of the page alone, by the name of its handler."""
+    numbers = page.evaluate(
+        "(name) => window.gradio_config.dependencies.filter((one) => one.api_name === name).map((one) => one.id)",
+        name,
+    )
+    assert numbers, f"the page has no event {name}"
+    held = Held()
+
+    def take(route: Route) -> None:
+        asked = route.request.post_data_json
+        if asked is not None and asked["fn_index"] in numbers:
+            held.take(route)
+        else:
+            route.fallback()
+
+    page.route("**/gradio_api/queue/join*", take)
+    return held
+
+
 def open_studio(page: Page, server: Server) -> None:
     page.goto(server.url)
     wait_until_open(page)

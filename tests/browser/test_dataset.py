@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from finetune.data.dataset import open_dataset
-from tests.browser.acting import until
+from tests.browser.acting import hold_event, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server, serving
 from tests.finetune.captions.test_endpoint import Endpoint
@@ -196,6 +196,25 @@ def test_a_model_writes_the_missing_caption(room: Page, root: Path, endpoint: En
     room.locator("#captioner-all input").check()
     room.locator("#captioner-start").click()
     room.wait_for_selector(".dataset-task.failed >> text=refuses the key (401, no such key)")
+
+
+def test_an_answer_that_another_shelf_overtook_does_not_stay(room: Page) -> None:
+    """The page shows the shelf that is chosen, whichever answer comes last."""
+    held = hold_event(room, "news")
+    room.locator(f"{CARD.format('05.png')} .dataset-switch").click()
+    until(room, lambda: len(held.routes) == 1)  # asked for while the shelf is "All"
+    room.locator("#dataset-shelf").get_by_label("Left out").check(force=True)
+    expect(room.locator(".dataset-card")).to_have_count(3)
+    room.evaluate(
+        """() => {
+          const cards = () => document.querySelectorAll(".dataset-card").length;
+          const look = () => (window.most = Math.max(window.most ?? 0, cards()));
+          new MutationObserver(look).observe(document.querySelector(".dataset-grid"), { childList: true });
+        }"""
+    )
+    held.let_go()
+    room.wait_for_function("window.most > 3")
+    expect(room.locator(".dataset-card")).to_have_count(3)
 
 
 def test_shelves_and_a_resolution_that_cannot_be(room: Page) -> None:

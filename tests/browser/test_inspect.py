@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.acting import chart, hold, until
+from tests.browser.acting import chart, hold, hold_event, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -101,6 +101,22 @@ def test_a_picture_of_the_gallery_opens_with_its_numbers(page: Page) -> None:
     page.wait_for_selector("#energies .js-plotly-plot")
     expect(page.locator("#numbers-rail")).to_contain_text("GLCM Score")
     expect(page.locator("#numbers-rail")).to_contain_text("Spectrum slope")
+
+
+def test_pictures_chosen_while_others_are_measured_are_measured_next(opened: Open) -> None:
+    page = opened("first")
+    page.wait_for_selector("#energies .js-plotly-plot")
+    first = page.locator(STAGE).get_attribute("data-panes")
+    assert first is not None
+    held = hold_event(page, "measure")
+    page.locator("#inspect-pictures input").click()
+    page.get_by_role("option", name="the second chart").click()
+    until(page, lambda: len(held.routes) == 1)
+    # The numbers of both have not come yet when the first is taken off.
+    page.locator("#inspect-pictures .token", has_text="first").locator(".token-remove").click()
+    stage(page, "s.panes.split(' ').length === 1 && s.panes !== '" + first + "'")
+    held.let_go()
+    expect(page.locator("#inspect-chips")).to_contain_text("the second chart")
 
 
 def test_keys_turn_layers_and_each_shows_its_own(opened: Open) -> None:

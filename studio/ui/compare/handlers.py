@@ -23,10 +23,10 @@ from studio.inspection.opened import Opened, Subject
 from studio.pictures.gallery import Gallery, Picture
 from studio.ui.compare.items import Found, Item, farthest_pair, record_of, scored_sets, set_names
 from studio.ui.compare.table import TableContent, TableRow, columns_of, picture_cells, set_cells
-from studio.ui.gallery.handlers import now_ms
 from studio.ui.inspect.stage import Board, Look, Mark, pane_of
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.settings_table import SettingLine, SettingsContent
+from studio.ui.parts.viewer.viewer import now_ms
 
 USUAL_METRICS = (
     "glcm_score",

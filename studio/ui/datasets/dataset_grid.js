@@ -22,7 +22,7 @@ async function look() {
     const found = await server.look(source);
     if (props.value.source === source) {
       drawTasks(found.tasks);
-      if (found.version !== props.value.version) sendFor(found.version);
+      if (found.version !== props.value.version || isOvertaken()) sendFor([found.version, ...asks()].join(" "));
     }
   } catch {
     // A server that is away is asked again.
@@ -30,11 +30,21 @@ async function look() {
   asking = false;
 }
 
+// The shelf and the words that the reader sees chosen.
+const asks = () => ["#dataset-shelf input:checked", "#dataset-search :is(input, textarea)"]
+  .map((place) => document.querySelector(place)?.value ?? "");
+
+// News that was asked for before another shelf was chosen, and came after it, shows the shelf of before.
+function isOvertaken() {
+  const [shelf, search] = asks();
+  return shelf !== "" && (shelf !== props.value.shelf || search !== props.value.search);
+}
+
 // An answer takes a moment: the same news is not sent for twice meanwhile.
-let awaited = { version: "", until: 0 };
-function sendFor(version) {
-  if (awaited.version === version && Date.now() < awaited.until) return;
-  awaited = { version, until: Date.now() + 2 * LOOK_MS };
+let awaited = { wanted: "", until: 0 };
+function sendFor(wanted) {
+  if (awaited.wanted === wanted && Date.now() < awaited.until) return;
+  awaited = { wanted, until: Date.now() + 2 * LOOK_MS };
   trigger("news", {});
 }
 

@@ -52,6 +52,10 @@ class DatasetContent(GradioModel):
     version: str = ""
     """Of the dataset, when this was made."""
 
+    shelf: str = ""
+    search: str = ""
+    """What was asked for; an answer that was overtaken on its way is told by them."""
+
     cards: tuple[DatasetCard, ...] = ()
     page: int = 0
     pages: int = 1

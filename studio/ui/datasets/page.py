@@ -55,6 +55,8 @@ def page_content(watch: DatasetWatch, *, shelf: Shelf, search: str, page: int) -
     return DatasetContent(
         source=str(watch.root),
         version=version,
+        shelf=shelf,
+        search=search,
         cards=tuple(_card(watch, row) for row in here),
         page=page,
         pages=pages,

@@ -25,10 +25,9 @@ from studio.training.adapter_grid import (
 from studio.training.runs import Trainings
 from studio.ui.events import PRESSED, QUIET, SPOKEN
 from studio.ui.finetune.grid_view import GridContent, GridView, grid_content
-from studio.ui.gallery.handlers import now_ms
 from studio.ui.messages import shows_errors
 from studio.ui.parts.pulse.run_pulse import RunPulse
-from studio.ui.parts.viewer.viewer import DeepViewer, Scene, picture_scene
+from studio.ui.parts.viewer.viewer import DeepViewer, Scene, now_ms, picture_scene
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,8 @@ def wire_finetune_tab(
     # The room is told of a dataset by a change, and a room that is not seen yet tells of none.
     room, shown = tab.form.room, tab.pictures
     judged = [room.source, room.model, room.resolution_px, room.square, shown.shelf, shown.search]
-    opened.then(datasets.offer, room.source, [room.known, room.folder], **SPOKEN).then(
-        datasets.judge, judged, [shown.grid, shown.page, room.plot], **SPOKEN
+    opened.then(datasets.offer, room.source, [room.known, room.folder], **SETTLED).then(
+        datasets.judge, judged, [shown.grid, shown.page, room.plot], **SETTLED
     )
     caches = CacheHandlers(datasets.datasets.workspace)
     tab.tab.select(caches.look, [room.source, room.model], room.cache.told(), **QUIET)
@@ -212,7 +212,7 @@ def _wire_runs(tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, demo: gr.Bl
         tab.page(),
         trigger_mode="always_last",
         **SPOKEN,
-    ).then(desk.check, [tab.form.toml, tab.trial], tab.checks, **SPOKEN)
+    ).then(desk.check, [tab.form.toml, tab.trial], tab.checks, **SETTLED)
     picked, acted = [tab.chosen, tab.notes, tab.settings], [tab.chosen, tab.trashed]
     starting = [tab.trial, tab.form.toml, *tab.form.widgets()]
     started = tab.start.click(desk.start, starting, [tab.trial, tab.chosen], **SPOKEN)
@@ -220,7 +220,7 @@ def _wire_runs(tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, demo: gr.Bl
         tab.runs.pick(runs.pick, None, picked, **PRESSED),
         tab.runs.restore(runs.restore, None, acted, **PRESSED),
         tab.view.act(runs.act, tab.trashed, acted, **PRESSED),
-        started.success(runs.choose, tab.chosen, picked, **SPOKEN),
+        started.success(runs.choose, tab.chosen, picked, **SETTLED),
         tab.notes.blur(runs.write_notes, [tab.chosen, tab.notes], None, **SETTLED),
     ):
         done.then(None, None, None, js=LOOK, **QUIET)

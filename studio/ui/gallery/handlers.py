@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from studio.ui.lookup import find_picture
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.details import DetailsContent, details_of_picture
 from studio.ui.parts.grid.picture_grid import PAGE, Shelf, grid_content
-from studio.ui.parts.viewer.viewer import Scene, picture_scene
+from studio.ui.parts.viewer.viewer import Scene, now_ms, picture_scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +87,16 @@ class Shelves:
 
     @shows_errors
     def turn(self, shelf: Shelf, search: str, opened: str, event: gr.EventData) -> tuple[Any, Any, str]:
-        """The neighbour on the same shelf: delta 1 is older, -1 newer."""
-        pictures = self.gallery.pictures(
-            search=search, starred_only=shelf == "starred", trashed=shelf == "trash", limit=10_000
+        """Another one of the same shelf: the `delta`-th older, newer for less than 0."""
+        found = self.gallery.neighbour(
+            opened,
+            steps=int(event.delta),
+            search=search,
+            starred_only=shelf == "starred",
+            trashed=shelf == "trash",
         )
-        ids = [picture.id for picture in pictures]
-        place = ids.index(opened) + int(event.delta) if opened in ids else 0
-        return self.loupe(ids[min(len(ids) - 1, max(0, place))])
+        return self.loupe(opened if found is None else found)
 
     def leave(self) -> Scene:
         """Back to the grid."""
         return Scene(demand=now_ms())
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970: a wish made later is a greater number."""
-    return time.time_ns() // 1_000_000

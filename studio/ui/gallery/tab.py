@@ -79,8 +79,8 @@ def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.B
     pulse.beat(shelves.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **QUIET)
     tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **PRESSED)
     tab.grid.choose(shelves.choose, None, [tab.details, tab.opened], **QUIET)
-    tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **QUIET)
+    tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **PRESSED)
     tab.viewer.turn(
-        shelves.turn, [tab.shelf, tab.search, tab.opened], [tab.viewer, tab.details, tab.opened], **QUIET
+        shelves.turn, [tab.shelf, tab.search, tab.opened], [tab.viewer, tab.details, tab.opened], **PRESSED
     )
     tab.viewer.leave(shelves.leave, None, tab.viewer, **QUIET)

@@ -6,7 +6,7 @@ Submitting only writes to the job table; everything shown is read back from it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from studio.ui.generate.lora_stack import (
 )
 from studio.ui.generate.notes import model_choices, model_note, plain_text, size_note, warning
 from studio.ui.generate.sizes import CUSTOM, preset_size, size_sentence
-from studio.ui.generate.watching import Watch, finished, stage_view
+from studio.ui.generate.watching import Watch, finished, later, stage_view
 from studio.ui.messages import shows_errors
 from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
 from studio.ui.parts.queue.queue_panel import queue_rows
@@ -227,13 +227,16 @@ class Desk:
 
     @shows_errors
     def turn(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
-        """Left and right on the fitted stage: the neighbours in the gallery."""
-        watched = Watch.from_plain(watch)
-        shown = stage_view(watched, self.jobs, self.gallery).details.id
-        neighbour = self.gallery.neighbour(shown, older=int(event.delta) > 0)
-        return self.show(
-            watched if neighbour is None else watched.of_picture(neighbour, self.num_done(watched))
-        )
+        """Another picture of the gallery: the `delta`-th older than the one that was shown, newer for less than 0."""
+        watched, shown = Watch.from_plain(watch), str(event.picture)
+        if not shown:  # a live render stands before the newest
+            newest = self.gallery.pictures(limit=1)
+            found = newest[0].id if newest and int(event.delta) > 0 else None
+        else:
+            found = self.gallery.neighbour(shown, steps=int(event.delta))
+        if found is None:  # said again, as an answer to this wish
+            return self.show(replace(watched, demand=later(watched.demand)))
+        return self.show(watched.of_picture(found, self.num_done(watched)))
 
 
 def chosen_size(preset: str, width_px: int, height_px: int) -> tuple[int, int]:

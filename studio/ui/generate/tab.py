@@ -98,7 +98,7 @@ def wire_generate_tab(
     tab.queue.act(desk.act_on_job, tab.watch, page, **PRESSED)
     tab.status.act(desk.act_on_job, tab.watch, page, **PRESSED)
     tab.viewer.show_newest(desk.show_newest, tab.watch, page, **QUIET)
-    tab.viewer.turn(desk.turn, tab.watch, page, **QUIET)
+    tab.viewer.turn(desk.turn, tab.watch, page, **PRESSED)
     pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
 
     controls.adapters.asked.offers = desk.offer_adapters

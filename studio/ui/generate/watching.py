@@ -11,7 +11,7 @@ from studio.queue.table import JobTable
 from studio.ui.lookup import find_picture
 from studio.ui.parts.details.details import DetailsContent, details_of_job, details_of_picture
 from studio.ui.parts.header.header import StageStatus, stage_status
-from studio.ui.parts.viewer.viewer import Scene, live_scene, picture_scene
+from studio.ui.parts.viewer.viewer import Scene, live_scene, now_ms, picture_scene
 from studio.work.kinds import picture_of
 
 
@@ -49,15 +49,20 @@ class Watch:
 
     def of_jobs(self, jobs: list[int]) -> Watch:
         """Turn to these jobs and let go of any opened picture."""
-        return Watch(jobs=tuple(jobs), demand=self.demand + 1)
+        return Watch(jobs=tuple(jobs), demand=later(self.demand))
 
     def of_picture(self, picture: str, num_done: int) -> Watch:
         """Hold on to one picture."""
-        return replace(self, picture=picture, num_done=num_done, demand=self.demand + 1)
+        return replace(self, picture=picture, num_done=num_done, demand=later(self.demand))
 
     def of_newest(self) -> Watch:
         """Let go of the opened picture, back to the newest of the watched jobs."""
-        return replace(self, picture=None, demand=self.demand + 1)
+        return replace(self, picture=None, demand=later(self.demand))
+
+
+def later(demand: int) -> int:
+    """Greater, also than what another answer that is on its way was given: the browser's memory may lag behind."""
+    return max(demand + 1, now_ms())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from studio.inspection.numbers import Numbers
 from studio.inspection.opened import Opened, Subject
 from studio.inspection.parts import Box, clamped
 from studio.pictures.gallery import Gallery
-from studio.ui.gallery.handlers import now_ms
 from studio.ui.inspect.settings import MAX_PANES, InspectSettings
 from studio.ui.inspect.stage import Board, Look, Mark, Pane, band_planes, map_plane, mask_plane, pane_of
+from studio.ui.parts.viewer.viewer import now_ms
 
 MAP_UNITS = {"entropy": "bits", "contrast": "levels²", "dissimilarity": "levels"}
 UPLOADED = "file-"

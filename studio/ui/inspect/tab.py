@@ -25,7 +25,9 @@ ASK = f"""(_, keys, part, ...values) => {{
   return [asked, keys, part, ...values];
 }}"""
 LAYER_KEYS = ("picture", "subbands", "glcm", "artefacts")
-HEAVY: dict[str, Any] = {**SPOKEN, "concurrency_id": "measuring", "concurrency_limit": 2}
+HEAVY: dict[str, Any] = {**SETTLED, "concurrency_id": "measuring", "concurrency_limit": 2}
+"""Other pictures may be chosen while these are measured: they are then measured next."""
+
 PART: dict[str, Any] = {**PRESSED, "concurrency_id": "part", "concurrency_limit": 1}
 """One after the other, so that what is shown in the end is of the last press."""
 

@@ -53,6 +53,17 @@ def test_no_component_waits_for_a_status_of_gradios(page: gr.Blocks) -> None:
     assert not waiting
 
 
+def test_what_follows_an_event_is_not_dropped_while_its_last_answer_is_on_the_way(page: gr.Blocks) -> None:
+    """Gradio's usual "once" would leave what it shows at the state before last."""
+    dropped = [
+        fn.fn.__name__
+        for fn in page.fns.values()
+        if fn.fn is not None and fn.queue and fn.inputs and fn.trigger_mode == "once"
+        if any(event in ("then", "success", "change") for _, event in fn.targets)
+    ]
+    assert not dropped
+
+
 def test_beats_stay_off_the_queue_and_none_is_lost(page: gr.Blocks) -> None:
     beats = [fn for fn in page.fns.values() if any(event == "beat" for _, event in fn.targets)]
     assert len(beats) >= 3

@@ -6,6 +6,7 @@ const context = canvas.getContext("2d");
 const map = find("map");
 const view = new View();
 const layers = new Map();
+const TURN_PATIENCE_MS = 5000; // an answer that has not come by then will not come
 let scene = { id: "", kind: "empty", layers: [], demand: 0 };
 let waiting = null; // a scene that arrived while the reader was looking closely at another one
 let exactAsked = false;
@@ -139,14 +140,27 @@ function receive() {
     request();
   } else {
     show(next);
+    if (asked) sendTurn();
     // A viewer that was opened over something else takes the keys at once, so that Escape leads back.
     if (asked && hasPicture() && !find("close").hidden) takeKeys();
   }
 }
 
 // To a neighbour; one of the same size is shown at the same place and scale.
+// Presses that come before the answer to the last one are sent together after it: none is lost, none counts twice.
+let owed = 0;
+let turnedAt = -Infinity;
+
 function turn(delta) {
-  if (hasPicture()) trigger("turn", { delta });
+  if (!hasPicture()) return;
+  owed += delta;
+  if (performance.now() - turnedAt > TURN_PATIENCE_MS) sendTurn();
+}
+
+function sendTurn() {
+  turnedAt = owed ? performance.now() : -Infinity;
+  if (owed) trigger("turn", { delta: owed, picture: scene.picture });
+  owed = 0;
 }
 
 function actualSize(x = canvas.width / 2, y = canvas.height / 2) {

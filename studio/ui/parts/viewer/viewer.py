@@ -6,6 +6,7 @@ more viewers, not another viewer.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,9 @@ class Scene(GradioModel):
 
     id: str = ""
     kind: Literal["empty", "waiting", "live", "picture"] = "empty"
+    picture: str = ""
+    """Id of the picture that is shown; `turn` tells it, so that each turn begins where the last one ended."""
+
     title: str = ""
     message: str = ""
     """Stands on a stage that has nothing to show yet."""
@@ -45,13 +49,13 @@ class Scene(GradioModel):
     height_px: int = 1
     layers: tuple[Layer, ...] = ()
     demand: int = 0
-    """Rises when the reader asked for this scene; without that, a closely watched picture stays."""
+    """Rises when the reader asked for this scene, see `now_ms`; without that, a closely watched picture stays."""
     arrival: bool = False
     """A newer picture waits to be shown."""
 
 
 class DeepViewer(Drawn):
-    """Shows a Scene. Events: show_newest, turn (delta -1 or 1), leave."""
+    """Shows a Scene. Events: show_newest, turn (delta: pictures further down the list, picture: from which), leave."""
 
     data_model = Scene
     scripts = ("viewer_view.js", "viewer_layers.js", "viewer_input.js", "viewer.js")
@@ -60,11 +64,17 @@ class DeepViewer(Drawn):
         super().__init__(value, markup=viewer_markup(closable=closable), **kwargs)
 
 
+def now_ms() -> int:
+    """Milliseconds since 1970: a wish made later is a greater number."""
+    return time.time_ns() // 1_000_000
+
+
 def picture_scene(picture: Picture, *, scene_id: str, demand: int, arrival: bool = False) -> Scene:
     """The scene of a finished picture: thumbnail, then preview, then the lossless master."""
     return Scene(
         id=scene_id,
         kind="picture",
+        picture=picture.id,
         title=f"{picture.width_px} × {picture.height_px}  {picture.path.name}",
         width_px=picture.width_px,
         height_px=picture.height_px,

@@ -148,13 +148,24 @@ def test_opening_a_finished_job_pins_its_picture(desk: Desk, jobs: JobTable, gal
 
 
 def test_arrows_go_to_the_neighbours_and_stop_at_the_ends(desk: Desk, gallery: Gallery) -> None:
-    old, new = add_picture(gallery, "old"), add_picture(gallery, "new", seed=8)
-    watch, scene, *_ = desk.turn(None, event(delta=1))
-    assert scene.id == f"picture-{old.id}"
-    watch, scene, *_ = desk.turn(watch, event(delta=1))
-    assert scene.id == f"picture-{old.id}"
-    _, scene, *_ = desk.turn(watch, event(delta=-1))
-    assert scene.id == f"picture-{new.id}"
+    old, middle, new = (add_picture(gallery, name, seed=i) for i, name in enumerate(("old", "middle", "new")))
+
+    def turned(watch: Any, shown: str, delta: int) -> tuple[Any, Any]:
+        watch, scene, *_ = desk.turn(watch, event(delta=delta, picture=shown))
+        return watch, scene
+
+    watch, scene = turned(None, new.id, 1)
+    assert (scene.id, scene.picture) == (f"picture-{middle.id}", middle.id)
+    watch, last = turned(watch, middle.id, 1)
+    assert last.picture == old.id
+    watch, again = turned(watch, old.id, 1)
+    assert again.picture == old.id
+    assert again.demand > last.demand > scene.demand  # each is an answer to a wish of its own
+    assert turned(watch, old.id, -2)[1].picture == new.id
+    assert turned(watch, old.id, -9)[1].picture == new.id
+    # The browser's memory may lag behind the picture that it shows.
+    assert turned(None, middle.id, 1)[1].picture == old.id
+    assert turned(None, "", 1)[1].picture == new.id  # from a live render
 
 
 def test_a_model_brings_its_own_defaults() -> None:
