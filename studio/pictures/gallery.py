@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from studio.home.database import Database, DatabaseBusy, NotThere
 from studio.home.ownership import Viewer, everybody, mine, prepare
 from studio.home.settings import LOCAL_MAX_MEGAPIXELS
-from studio.home.text import whole_text
 from studio.home.workspace import Workspace
 from studio.pictures.files import PictureFiles
+from studio.pictures.gallery_search import EVERY, Listed, search_condition
 from studio.pictures.importing import importable
 from studio.pictures.png import check_megapixels
 from studio.pictures.record import PictureRecord
@@ -112,7 +112,7 @@ class Gallery:
         limit: int = 60,
         offset: int = 0,
     ) -> list[Picture]:
-        """Newest first. Every word of `search` must occur in the prompt, in any case."""
+        """Newest first. Each word of `search` occurs in prompt, size, seed, model, day or file name, in any case."""
         where, values = self._conditions(search, starred_only, trashed)
         rows = self._database.rows(
             f"SELECT * FROM pictures WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
@@ -126,20 +126,22 @@ class Gallery:
         assert row is not None
         return int(row["number"])
 
-    def neighbour(
-        self,
-        picture_id: str,
-        *,
-        steps: int,
-        search: str = "",
-        starred_only: bool = False,
-        trashed: bool = False,
-    ) -> str | None:
-        """The id of the picture that is `steps` further down the list of `pictures`, up the list for less than 0.
+    def place(self, picture_id: str, listed: Listed = EVERY) -> int:
+        """How many of the listed pictures come before it; 0 of no picture."""
+        where, values = self._conditions(*listed)
+        row = self._database.row(
+            f"SELECT COUNT(*) AS number FROM pictures WHERE {where} AND (created_at, id) > "
+            "(SELECT created_at, id FROM pictures WHERE id = ?)",
+            (*values, picture_id),
+        )
+        return 0 if row is None else int(row["number"])
+
+    def neighbour(self, picture_id: str, *, steps: int, listed: Listed = EVERY) -> str | None:
+        """The id of the listed picture that is `steps` further down the list, up the list for less than 0.
 
         The last one there is where the list ends before; None where there is none further, or of no picture.
         """
-        where, values = self._conditions(search, starred_only, trashed)
+        where, values = self._conditions(*listed)
         sign, order = ("<", "DESC") if steps > 0 else (">", "ASC")
         rows = self._database.rows(
             f"SELECT id FROM pictures WHERE {where} AND (created_at, id) {sign} "
@@ -162,6 +164,18 @@ class Gallery:
     def restore(self, picture_ids: Iterable[str]) -> int:
         """Take pictures out of the trash again."""
         return self._set_trashed(picture_ids, None, "trashed_at IS NOT NULL")
+
+    def restore_last(self) -> tuple[str, ...]:
+        """Take back what was put into the trash last, all of it together; its ids, none where the trash is empty."""
+        owned, owner = mine("pictures", self.viewer)
+        rows = self._database.rows(
+            f"SELECT id FROM pictures WHERE {owned} AND trashed_at = "
+            f"(SELECT max(trashed_at) FROM pictures WHERE {owned})",
+            (*owner, *owner),
+        )
+        last = tuple(str(row["id"]) for row in rows)
+        self.restore(last)
+        return last
 
     def empty_trash(self) -> int:
         """Delete everything in the trash for good; returns how many pictures."""
@@ -270,11 +284,10 @@ class Gallery:
             self.unreadable = (*self.unreadable, sentence)
 
     def _conditions(self, search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
-        words = whole_text(search).casefold().split()
         owned, owner = mine("pictures", self.viewer)
+        sought, words = search_condition(search)
         parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
-        sought = ["instr(search_text, ?) > 0"] * len(words)
-        return " AND ".join([*parts, owned, *sought]), (*owner, *words)
+        return " AND ".join([*parts, owned, sought]), (*owner, *words)
 
 
 def new_picture_id() -> str:

@@ -48,6 +48,8 @@ def state_sentence(job: Job) -> str:
     if job.state == "done":
         return f"done in {short_seconds(elapsed_seconds(job))}"
     if job.state == "cancelled":
+        if not job.progress.step:
+            return "cancelled before it began"
         return f"cancelled at step {job.progress.step} of {job.progress.num_steps}"
     return f"{job.state}: {job.error}" if job.error else job.state
 

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.acting import open_studio
+from tests.browser.acting import open_studio, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -60,7 +60,7 @@ def test_search_in_prompts(gallery: Page) -> None:
     gallery.locator("#search input").fill("mountains")
     expect_cards(gallery, "mountains in snow", "mountains at dusk")
     gallery.locator("#search input").fill("volcano")
-    gallery.get_by_text("No picture here has “volcano” in its prompt.").wait_for()
+    gallery.get_by_text("No picture here has “volcano” in its prompt, size, seed, model or date.").wait_for()
     gallery.locator("#search input").fill("")
     expect_cards(gallery, *reversed(PROMPTS))
 
@@ -109,6 +109,56 @@ def test_a_new_picture_comes_in_without_taking_selection_or_view(gallery: Page, 
     assert gallery.locator("#loupe .viewer").get_attribute("data-scene") == shown
     gallery.keyboard.press("Escape")
     expect(gallery.locator(".gallery-card.selected")).to_have_attribute("title", "a calm sea at night")
+
+
+def test_the_grid_takes_up_where_the_viewer_ended(gallery: Page) -> None:
+    """What Delete would delete is what was seen last."""
+    card(gallery, "mountains in snow").dblclick()
+    viewer = gallery.locator("#loupe .viewer[data-kind='picture']")
+    viewer.wait_for()
+    for _ in range(2):
+        gallery.keyboard.press("ArrowRight")
+    details = gallery.locator("#gallery-details .details-prompt")
+    expect(details).to_have_text("a calm sea at night")
+    gallery.keyboard.press("Escape")
+    expect(gallery.locator(".gallery-card.selected")).to_have_attribute("title", "a calm sea at night")
+    gallery.wait_for_function("document.activeElement.title === 'a calm sea at night'")
+    gallery.keyboard.press("ArrowLeft")
+    expect(details).to_have_text("dunes at noon")
+
+
+def test_delete_goes_on_to_the_neighbour(gallery: Page) -> None:
+    card(gallery, "dunes at noon").click()
+    details = gallery.locator("#gallery-details .details-prompt")
+    expect(details).to_have_text("dunes at noon")
+    gallery.keyboard.press("Delete")
+    gallery.wait_for_function("document.activeElement.title === 'a calm sea at night'")
+    expect(details).to_have_text("a calm sea at night")
+    gallery.keyboard.press("Control+z")
+    expect_cards(gallery, *reversed(PROMPTS))
+
+
+def test_the_viewer_has_the_grid_s_keys(gallery: Page, server: Server, pictures: dict[str, str]) -> None:
+    card(gallery, "dunes at noon").click()
+    gallery.get_by_role("button", name="Open", exact=True).click()
+    details = gallery.locator("#gallery-details .details-prompt")
+    gallery.locator("#loupe .viewer[data-kind='picture']").wait_for()
+    gallery.keyboard.press("s")
+    until(gallery, lambda: server.gallery.get(pictures["dunes at noon"]).starred)
+    gallery.keyboard.press("Delete")
+    expect(details).to_have_text("a calm sea at night")
+    assert server.gallery.count(trashed=True) == 1
+    gallery.keyboard.press("Control+z")
+    expect(details).to_have_text("dunes at noon")
+    assert server.gallery.count(trashed=True) == 0
+
+
+def test_details_leave_with_a_picture_that_is_filtered_out(gallery: Page) -> None:
+    card(gallery, "dunes at noon").click()
+    expect(gallery.locator("#gallery-details .details-prompt")).to_have_text("dunes at noon")
+    gallery.locator("#search input").fill("mountains")
+    expect_cards(gallery, "mountains in snow", "mountains at dusk")
+    expect(gallery.locator("#gallery-details .details")).to_be_hidden()
 
 
 def test_remix_takes_all_but_the_seed_and_use_all_takes_it_too(gallery: Page) -> None:

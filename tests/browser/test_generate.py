@@ -77,6 +77,28 @@ def test_a_running_render_is_told_and_shown_and_then_the_picture(page: Page, ser
     expect(page.locator("#details .details-title")).to_have_text(picture.path.name)
 
 
+def test_the_button_says_how_many_pictures(page: Page) -> None:
+    button = page.locator("#generate")
+    expect(button).to_have_text("Generate")
+    ask(page, None, "a lake\na hill\n\na dune", side_px=512, steps=STEPS, seed=7, count=2)
+    expect(button).to_have_text("Generate 2 pictures")
+    page.get_by_label("One prompt per line").check()
+    expect(button).to_have_text("Generate 6 pictures")
+
+
+def test_delete_on_the_stage_and_back(page: Page, server: Server) -> None:
+    older, newer = (add_picture(server.gallery, name, seed=i) for i, name in enumerate(("older", "newer")))
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{newer.id}"]')
+    page.locator("body").press("Delete")  # not at the viewer: nothing is deleted
+    page.locator(f"{STAGE} .viewer-canvas").click()
+    page.keyboard.press("Delete")
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{older.id}"]')
+    assert [picture.id for picture in server.gallery.pictures(trashed=True)] == [newer.id]
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(f'{STAGE}[data-scene="picture-{newer.id}"]')
+    assert server.gallery.count() == 2
+
+
 def test_a_closely_watched_picture_stays_and_the_new_one_is_offered(page: Page, server: Server) -> None:
     server.brake.hold(0)
     ask(page, None, "two pictures", side_px=512, steps=STEPS, seed=1, count=2)

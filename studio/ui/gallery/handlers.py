@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_search import Listed
 from studio.ui.lookup import find_picture
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.details import DetailsContent, details_of_picture
@@ -26,9 +27,14 @@ class Shelves:
         content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit)
         return content, self.version(shelf, search, limit)
 
-    def turn_to(self, shelf: Shelf, search: str) -> tuple[int, Any, str]:
-        """Another shelf or search starts at its first page."""
-        return (PAGE, *self.show(shelf, search, PAGE))
+    def turn_to(self, shelf: Shelf, search: str, opened: str) -> tuple[Any, ...]:
+        """Another shelf or search starts at its first page: (limit, grid, seen, details, opened).
+
+        Details of a picture that is not among them would be about something that nobody sees.
+        """
+        content, seen = self.show(shelf, search, PAGE)
+        is_there = any(picture.id == opened for picture in content.pictures)
+        return PAGE, content, seen, self.details(opened if is_there else ""), opened if is_there else ""
 
     def version(self, shelf: Shelf, search: str, limit: int) -> str:
         return f"{self.gallery.version()} {shelf} {limit} {search}"
@@ -55,8 +61,10 @@ class Shelves:
         elif action == "trash":
             self.gallery.trash(ids)
             undo = tuple(ids)
-        elif action in ("restore", "undo"):
+        elif action == "restore" or (action == "undo" and ids):
             self.gallery.restore(ids)
+        elif action == "undo":
+            self.gallery.restore_last()
         elif action == "empty":
             self.gallery.empty_trash()
         elif action == "more":
@@ -88,15 +96,46 @@ class Shelves:
     @shows_errors
     def turn(self, shelf: Shelf, search: str, opened: str, event: gr.EventData) -> tuple[Any, Any, str]:
         """Another one of the same shelf: the `delta`-th older, newer for less than 0."""
-        found = self.gallery.neighbour(
-            opened,
-            steps=int(event.delta),
-            search=search,
-            starred_only=shelf == "starred",
-            trashed=shelf == "trash",
-        )
+        found = self._neighbour(shelf, search, opened, steps=int(event.delta))
         return self.loupe(opened if found is None else found)
 
-    def leave(self) -> Scene:
-        """Back to the grid."""
+    @shows_errors
+    def act_on_opened(
+        self, shelf: Shelf, search: str, limit: int, opened: str, event: gr.EventData
+    ) -> tuple[Any, ...]:
+        """A key in the viewer: (viewer, details, opened, limit, grid, seen). After the last one, back to the grid."""
+        shown, undo = opened, tuple[str, ...]()
+        if event.action == "star":
+            self.gallery.star(opened, not self.gallery.get(opened).starred)
+        elif event.action == "trash":
+            older, newer = (self._neighbour(shelf, search, opened, steps=steps) for steps in (1, -1))
+            shown = older or newer or ""
+            if self.gallery.trash([opened]):
+                undo = (opened,)
+        elif event.action == "undo":
+            shown = next(iter(self.gallery.restore_last()), opened)
+        else:
+            raise ValueError(f"unknown action {event.action!r}; reload the page")
+        scene, details, shown = self.loupe(shown) if shown else (self.nothing(), DetailsContent(), "")
+        content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit, undo=undo)
+        return scene, details, shown, limit, content, self.version(shelf, search, limit)
+
+    def leave(self, shelf: Shelf, search: str, limit: int, opened: str) -> tuple[Any, ...]:
+        """Back to the grid, to the picture that was seen last: (viewer, limit, grid, seen)."""
+        place = self.gallery.place(opened, _listed(shelf, search))
+        limit = max(limit, -(-(place + 1) // PAGE) * PAGE)
+        content = grid_content(
+            self.gallery, shelf=shelf, search=search, limit=limit, current=opened, demand=now_ms()
+        )
+        return self.nothing(), limit, content, self.version(shelf, search, limit)
+
+    def nothing(self) -> Scene:
+        """The viewer steps back behind the grid."""
         return Scene(demand=now_ms())
+
+    def _neighbour(self, shelf: Shelf, search: str, opened: str, *, steps: int) -> str | None:
+        return self.gallery.neighbour(opened, steps=steps, listed=_listed(shelf, search))
+
+
+def _listed(shelf: Shelf, search: str) -> Listed:
+    return Listed(search, starred_only=shelf == "starred", trashed=shelf == "trash")

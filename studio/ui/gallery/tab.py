@@ -41,7 +41,7 @@ def build_gallery_tab() -> GalleryTab:
                 with gr.Row(elem_classes="shelf-bar"):
                     search = gr.Textbox(
                         value="",
-                        placeholder="Search in prompts",
+                        placeholder="Search: prompt, size, seed, model, date",
                         show_label=False,
                         container=False,
                         max_lines=1,
@@ -70,8 +70,8 @@ def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.B
     gr.on(
         [tab.shelf.change, tab.search.change],
         shelves.turn_to,
-        [tab.shelf, tab.search],
-        [tab.limit, *shown],
+        [tab.shelf, tab.search, tab.opened],
+        [tab.limit, *shown, tab.details, tab.opened],
         trigger_mode="always_last",
         **QUIET,
     )
@@ -83,4 +83,10 @@ def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.B
     tab.viewer.turn(
         shelves.turn, [tab.shelf, tab.search, tab.opened], [tab.viewer, tab.details, tab.opened], **PRESSED
     )
-    tab.viewer.leave(shelves.leave, None, tab.viewer, **QUIET)
+    tab.viewer.act(
+        shelves.act_on_opened,
+        [*tab.query(), tab.opened],
+        [tab.viewer, tab.details, tab.opened, tab.limit, *shown],
+        **PRESSED,
+    )
+    tab.viewer.leave(shelves.leave, [*tab.query(), tab.opened], [tab.viewer, tab.limit, *shown], **PRESSED)

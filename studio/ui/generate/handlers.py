@@ -20,6 +20,7 @@ from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.render_request import NUM_SEEDS, RenderRequest, SeedMode, expand_requests
+from studio.ui.generate.choices import chosen_size, entered
 from studio.ui.generate.lora_stack import (
     LoraContent,
     LoraOption,
@@ -28,7 +29,7 @@ from studio.ui.generate.lora_stack import (
     lora_options,
     strengths_of,
 )
-from studio.ui.generate.notes import model_choices, model_note, plain_text, size_note, warning
+from studio.ui.generate.notes import model_note, plain_text, size_note, warning
 from studio.ui.generate.sizes import CUSTOM, preset_size, size_sentence
 from studio.ui.generate.watching import Watch, finished, later, stage_view
 from studio.ui.messages import shows_errors
@@ -58,14 +59,14 @@ class Desk:
         negative_prompt: str,
         model: str,
         preset: str,
-        width_px: int,
-        height_px: int,
-        num_inference_steps: int,
+        width_px: float | None,
+        height_px: float | None,
+        num_inference_steps: float | None,
         guidance_scale: float,
         coarse_first: float,
-        seed: int,
+        seed: float | None,
         seed_mode: SeedMode,
-        count: int,
+        count: float | None,
         adapters: LoraContent,
         rope: str,
         speed: list[str] | None,
@@ -73,18 +74,18 @@ class Desk:
         watch: Plain | None,
     ) -> tuple[Any, ...]:
         """Put the renders in the queue and watch them; the form's seed becomes the one to go on from."""
-        width_px, height_px = chosen_size(preset, width_px, height_px)
+        width, height = chosen_size(preset, width_px, height_px)
         requests = expand_requests(
             prompts=prompt,
             as_list=as_list,
-            count=int(count),
-            seed=int(seed),
+            count=entered("the number of pictures", count, such_as=1),
+            seed=0 if seed_mode == "random" else entered("seed", seed, such_as=7),
             seed_mode=seed_mode,
             negative_prompt=negative_prompt,
             model=model,
-            width_px=width_px,
-            height_px=height_px,
-            num_inference_steps=int(num_inference_steps),
+            width_px=width,
+            height_px=height,
+            num_inference_steps=entered("steps", num_inference_steps, such_as=28),
             guidance_scale=float(guidance_scale),
             coarse_first=float(coarse_first),
             adapters=adapters_of(adapters),
@@ -100,7 +101,10 @@ class Desk:
         ]
         self.gate.submitted(submitted)
         next_seed = requests[-1].seed + 1 if seed_mode == "walk" else requests[-1].seed
-        return (next_seed % NUM_SEEDS, *self.show(Watch.from_plain(watch).of_jobs(submitted)))
+        watched = Watch.from_plain(watch)
+        # What runs stays on the stage until it is done; the new ones follow it there.
+        going_on = [job.id for job in self.jobs.jobs(ids=watched.jobs, states=("running", "queued"))]
+        return (next_seed % NUM_SEEDS, *self.show(watched.of_jobs([*going_on, *submitted])))
 
     def fit_note(
         self,
@@ -118,7 +122,7 @@ class Desk:
         """What Generate would take; empty where the size or the model has a trouble of its own, told elsewhere."""
         try:
             entry = find_model(model)
-            width_px, height_px = chosen_size(preset, width_px or 0, height_px or 0)
+            width_px, height_px = chosen_size(preset, width_px, height_px)
             request = RenderRequest(
                 prompt="size",
                 width_px=width_px,
@@ -226,6 +230,26 @@ class Desk:
         return len(finished(self.jobs.jobs(ids=watched.jobs), self.gallery))
 
     @shows_errors
+    def act_on_picture(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
+        """A key on the stage: star or unstar the picture, put it into the trash, take back what went there last."""
+        watched, shown = Watch.from_plain(watch), str(event.picture)
+        if event.action == "star":
+            self.gallery.star(shown, not self.gallery.get(shown).starred)
+        elif event.action == "trash":
+            older, newer = (self.gallery.neighbour(shown, steps=steps) for steps in (1, -1))
+            self.gallery.trash([shown])
+            gr.Info("In the trash. Ctrl+Z brings it back.", duration=6)
+            shown = older or newer or ""
+        elif event.action == "undo":
+            restored = self.gallery.restore_last()
+            if not restored:
+                gr.Info("The trash is empty, nothing to take back.", duration=6)
+            shown = restored[0] if restored else shown
+        else:
+            raise ValueError(f"unknown action {event.action!r}; reload the page")
+        return self.show(watched.of_picture(shown, self.num_done(watched)) if shown else watched.of_newest())
+
+    @shows_errors
     def turn(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:
         """Another picture of the gallery: the `delta`-th older than the one that was shown, newer for less than 0."""
         watched, shown = Watch.from_plain(watch), str(event.picture)
@@ -237,47 +261,3 @@ class Desk:
         if found is None:  # said again, as an answer to this wish
             return self.show(replace(watched, demand=later(watched.demand)))
         return self.show(watched.of_picture(found, self.num_done(watched)))
-
-
-def chosen_size(preset: str, width_px: int, height_px: int) -> tuple[int, int]:
-    """(width_px, height_px) of a preset, or what the two fields say."""
-    return (int(width_px), int(height_px)) if preset == CUSTOM else preset_size(preset)
-
-
-def pick_example(event: gr.EventData) -> str:
-    return str(event.text)
-
-
-def offer_models(offered: list[tuple[str, str]]) -> Any:
-    """The model list as it is now, a model may have been downloaded since; nothing where it is as `offered`."""
-    now = model_choices()
-    return gr.skip() if now == offered else gr.Dropdown(choices=now)
-
-
-def choose_model(chosen: Plain | None) -> tuple[Any, str]:
-    """(the model's own steps, guidance and way to compose, its note); `chosen` is what form.js says of the choice.
-
-    Nothing for a model that is the same as before: a field that is only walked through changes nothing.
-    """
-    if chosen is None:
-        return gr.skip(), gr.skip()
-    model = str(chosen["model"])
-    try:
-        entry = find_model(model)
-    except ValueError:
-        return None, model_note(model)
-    advice = {
-        "num_inference_steps": entry.default_steps,
-        "guidance_scale": entry.default_guidance_scale,
-        "coarse_first": entry.default_coarse_first,
-        "at": chosen["at"],
-    }
-    return advice, model_note(model)
-
-
-def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, Any, str]:
-    """A preset's size into the two fields, so that a custom size starts from it; a custom size stays as entered."""
-    if preset == CUSTOM:
-        return gr.skip(), gr.skip(), size_note(width_px, height_px)
-    width_px, height_px = preset_size(preset)
-    return width_px, height_px, size_note(width_px, height_px)

@@ -1,4 +1,4 @@
-"""The Generate tab: controls on the left, the stage, details and queue on the right. Handlers: desk.py."""
+"""The Generate tab: controls on the left, the stage, details and queue on the right. Handlers: `.handlers`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import gradio as gr
 
 from studio.ui.events import NO_SECRET, PRESSED, QUIET, SPOKEN
+from studio.ui.generate.choices import choose_model, choose_preset, offer_models, pick_example
 from studio.ui.generate.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
-from studio.ui.generate.handlers import Desk, choose_model, choose_preset, offer_models, pick_example
+from studio.ui.generate.handlers import Desk
 from studio.ui.generate.notes import model_choices, size_note
 from studio.ui.generate.restoring import Restorer
 from studio.ui.parts.details.details import PictureDetails
@@ -60,6 +61,13 @@ def build_generate_tab() -> GenerateTab:
     return GenerateTab(tab, rail, viewer, status, queue, details, watch, seen, advice)
 
 
+BUTTON = """(prompt, asList, count) => {
+  const prompts = asList ? prompt.split("\\n").filter((line) => line.trim()).length : 1;
+  const pictures = Math.max(1, prompts) * Math.max(1, Math.trunc(Number(count)) || 1);
+  return pictures > 1 ? `Generate ${pictures} pictures` : "Generate";
+}"""
+"""What the button would do, on it."""
+
 ADVISED = ("num_inference_steps", "guidance_scale", "coarse_first")
 """What a model has defaults of."""
 
@@ -93,11 +101,14 @@ def wire_generate_tab(
         trigger_mode="always_last",
         **QUIET,
     )
+    counted: list[Any] = [controls.prompt, controls.as_list, controls.count]
+    gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **QUIET)
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **SPOKEN)
 
     tab.queue.act(desk.act_on_job, tab.watch, page, **PRESSED)
     tab.status.act(desk.act_on_job, tab.watch, page, **PRESSED)
     tab.viewer.show_newest(desk.show_newest, tab.watch, page, **QUIET)
+    tab.viewer.act(desk.act_on_picture, tab.watch, page, **PRESSED)
     tab.viewer.turn(desk.turn, tab.watch, page, **PRESSED)
     pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
 

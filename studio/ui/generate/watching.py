@@ -94,7 +94,7 @@ def stage_view(watch: Watch, jobs: JobTable, gallery: Gallery) -> StageView:
         scene = picture_scene(picture, scene_id=f"job-{job.id}", demand=watch.demand)
         return StageView(scene, status, details_of_picture(picture))
     active = active_job(mine)
-    if active is not None:
+    if active is not None and not _came_to_nothing(active):
         return StageView(live_scene(active, demand=watch.demand), status, details_of_job(active))
     for newest in gallery.pictures(limit=1):
         picture = gallery.get(newest.id)  # remakes a preview that was cleared away
@@ -117,6 +117,11 @@ def finished(mine: list[Job], gallery: Gallery) -> list[tuple[Job, Picture]]:
 def end_of_pair(pair: tuple[Job, Picture]) -> tuple[float, int]:
     job = pair[0]
     return (0.0 if job.finished_at is None else job.finished_at, job.id)
+
+
+def _came_to_nothing(job: Job) -> bool:
+    """Cancelled before there was anything to see: the stage is free for the newest picture."""
+    return job.state == "cancelled" and job.preview is None
 
 
 def status_job(mine: list[Job], running: Job | None) -> Job | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ from studio.home.database import Database, DatabaseBusy
 from studio.home.workspace import Workspace
 from studio.pictures import previews as picture_views
 from studio.pictures.gallery import Gallery, Picture, new_picture_id
-from studio.pictures.record import PictureRecord
+from studio.pictures.gallery_search import Listed
+from studio.pictures.record import AdapterUsed, ModelUsed, PictureRecord
 from studio.ui.lookup import find_picture
 from tests.studio.pictures.conftest import NewRequest, ids
 
@@ -56,6 +59,57 @@ def test_every_word_must_occur(gallery: Gallery, add: Callable[..., Picture]) ->
     assert ids(gallery.pictures(search="100%")) == [c.id]
     assert gallery.pictures(search="1%0") == []
     assert gallery.count(search="dusk") == 2
+
+
+def test_what_people_remember_of_a_picture_finds_it(
+    gallery: Gallery, noise: np.ndarray, new_request: NewRequest
+) -> None:
+    """Seed, size, model, day, LoRA and file; a row that is damaged still by its prompt and size."""
+    adapters = (AdapterUsed(path="loras/Dusk.safetensors", weight=1.0),)
+    model = ModelUsed(title="Stable Diffusion 3.5")
+    settings = new_request(prompt="sea", seed=424_242, negative_prompt="Fog")
+    record = PictureRecord(settings=settings, model=model, adapters=adapters)
+    found = gallery.add(noise, record).id
+    other = gallery.add(
+        noise[:256, :320].copy(), PictureRecord(settings=new_request(prompt="hill", seed=5))
+    ).id
+    height, width = noise.shape[:2]
+    today = f"{datetime.now():%Y-%m-%d}"
+    for words in ("424242", "stable 3.5", "dusk.safetensors", "fog", f"{width}x{height} sea"):
+        assert ids(gallery.pictures(search=words)) == [found], words
+    assert ids(gallery.pictures(search=f"{width} × {height} sea")) == [found]
+    assert ids(gallery.pictures(search=today)) == [other, found]
+    with sqlite3.connect(gallery.workspace.database) as table:
+        table.execute("UPDATE pictures SET record = '{half' WHERE id = ?", (found,))
+    assert gallery.count(search="sea") == 1
+    assert gallery.count(search="424242") == 0
+
+
+def test_neighbours_and_places_of_a_list(gallery: Gallery, add: Callable[..., Picture]) -> None:
+    first, *_ = added = [add("sea"), add("hill"), add("sea by night"), add("sea")]
+    seas = Listed("sea")
+    assert gallery.neighbour(added[3].id, steps=1, listed=seas) == added[2].id
+    assert gallery.neighbour(added[2].id, steps=1, listed=seas) == first.id
+    assert gallery.neighbour(added[2].id, steps=1) == added[1].id
+    assert gallery.neighbour(first.id, steps=-2, listed=seas) == added[3].id
+    assert gallery.neighbour(added[3].id, steps=9) == first.id
+    assert gallery.neighbour(first.id, steps=1) is None
+    assert gallery.neighbour("nowhere", steps=1) is None
+    assert [gallery.place(picture.id) for picture in added] == [3, 2, 1, 0]
+    assert gallery.place(first.id, seas) == 2
+    assert gallery.place("nowhere") == 0
+
+
+def test_what_went_to_the_trash_last_comes_back_together(
+    gallery: Gallery, add: Callable[..., Picture]
+) -> None:
+    a, b, c = add(), add(), add()
+    gallery.trash([a.id])
+    gallery.trash([b.id, c.id])
+    assert set(gallery.restore_last()) == {b.id, c.id}
+    assert gallery.restore_last() == (a.id,)
+    assert gallery.restore_last() == ()
+    assert gallery.count() == 3
 
 
 def test_stars(gallery: Gallery, add: Callable[..., Picture]) -> None:

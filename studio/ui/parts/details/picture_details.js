@@ -14,6 +14,18 @@ part("copy").addEventListener("click", async () => {
   setTimeout(() => (part("copy").textContent = "Copy"), 1500);
 });
 
+// The whole number, and a press copies it.
+function offerCopy(chip, text) {
+  chip.type = "button";
+  chip.title = "Copy the seed";
+  chip.setAttribute("aria-label", `Seed ${text}, copy it`);
+  chip.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text);
+    chip.firstElementChild.textContent = "seed, copied";
+    setTimeout(() => (chip.firstElementChild.textContent = "seed"), 1500);
+  });
+}
+
 function refresh() {
   const value = props.value;
   if (!value) return;
@@ -25,8 +37,9 @@ function refresh() {
   part("negative").hidden = !value.negative_prompt;
   part("chips").replaceChildren(
     ...value.chips.map(({ name, text, unit }) => {
-      const chip = make("div", "chip");
+      const chip = make(name === "seed" ? "button" : "div", "chip");
       chip.append(make("span", "", name), make("b", "", text));
+      if (name === "seed") offerCopy(chip, text);
       if (unit) chip.lastElementChild.append(make("i", "", unit));
       return chip;
     }),

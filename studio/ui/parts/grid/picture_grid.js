@@ -11,6 +11,7 @@ const act = (action, ids = [...selected]) => trigger("act", { action, ids });
 const ids = () => props.value.pictures.map((picture) => picture.id);
 const starred = (id) => props.value.pictures.find((picture) => picture.id === id)?.starred;
 
+part("open").addEventListener("click", () => trigger("open", { id: current }));
 part("star").addEventListener("click", () => act([...selected].every(starred) ? "unstar" : "star"));
 part("delete").addEventListener("click", () => act("trash"));
 part("restore").addEventListener("click", () => act("restore"));
@@ -45,9 +46,15 @@ function create(picture) {
   image.loading = "lazy";
   image.decoding = "async";
   image.draggable = false;
-  const star = makeButton("gallery-card-star", "★", "Star (S)", () =>
-    act(card.dataset.starred === "true" ? "unstar" : "star", [card.dataset.key]),
-  );
+  // For the pointer alone: an option of a list holds nothing that takes the keys, S stars what is selected.
+  const star = make("span", "gallery-card-star", "★");
+  star.title = "Star (S)";
+  star.setAttribute("aria-hidden", "true");
+  star.addEventListener("click", (event) => {
+    event.stopPropagation();
+    act(card.dataset.starred === "true" ? "unstar" : "star", [card.dataset.key]);
+  });
+  star.addEventListener("dblclick", (event) => event.stopPropagation());
   card.append(image, star, make("span", "gallery-card-size"));
   card.addEventListener("click", (event) => choose(card.dataset.key, event));
   card.addEventListener("dblclick", () => trigger("open", { id: card.dataset.key }));
@@ -62,6 +69,7 @@ function update(card, picture) {
   }
   card.dataset.starred = picture.starred;
   card.title = picture.damage || picture.prompt;
+  card.setAttribute("aria-label", `${card.title}${picture.starred ? ", starred" : ""}`);
   card.dataset.damaged = Boolean(picture.damage);
   card.querySelector(".gallery-card-size").textContent =
     picture.damage ? "damaged" : `${picture.width_px} × ${picture.height_px}`;
@@ -102,6 +110,7 @@ function mark() {
   }
   const many = selected.size;
   part("selection").textContent = many ? `${many} selected` : "";
+  part("open").hidden = many !== 1;
   part("star").hidden = !many || trash;
   part("star").textContent = many && [...selected].every(starred) ? "Unstar" : "Star";
   part("delete").hidden = !many || trash;
@@ -134,6 +143,10 @@ grid.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && key === "a") {
     ids().forEach((id) => selected.add(id));
     mark();
+  } else if ((event.ctrlKey || event.metaKey) && key === "z" && !event.shiftKey) {
+    part("toast").hidden = true;
+    act("undo", undoable);
+    undoable = [];
   } else if (event.ctrlKey || event.metaKey || event.altKey || !keys[key]) return;
   else keys[key](event);
   event.preventDefault();
@@ -155,7 +168,10 @@ function refresh() {
   if (!value) return;
   const shown = new Set(ids());
   [...selected].forEach((id) => shown.has(id) || selected.delete(id));
-  if (!shown.has(current)) current = null;
+  const had = grid.contains(document.activeElement);
+  const wasAt = [...grid.children].findIndex((card) => card.dataset.key === current);
+  const vanished = current !== null && !shown.has(current);
+  if (vanished) current = null;
   // Newer pictures come in above; what the reader is looking at stays where it is.
   const before = grid.scrollHeight;
   const arrived = grid.scrollTop > 40 && grid.firstElementChild?.dataset.key !== value.pictures[0]?.id;
@@ -168,7 +184,32 @@ function refresh() {
   part("notes").textContent = value.notes.join("\n");
   part("more").hidden = value.pictures.length >= value.total;
   mark();
+  // The keys and the details go on to the neighbour of what was deleted.
+  if (vanished) {
+    const next = value.undo.length ? value.pictures[Math.min(wasAt, value.pictures.length - 1)]?.id : null;
+    choose(next ?? null);
+    if (!next) trigger("choose", { id: "" });
+    if (had && !next) grid.focus();
+  }
+  if (value.current && value.demand > answered) {
+    answered = value.demand;
+    if (shown.has(value.current)) choose(value.current);
+    focusOnceSeen();
+  }
   offerUndo(value.undo);
+}
+
+let answered = 0; // the last demand that was met
+
+// The grid may be hidden behind the viewer still, and what is hidden takes no focus.
+function focusOnceSeen() {
+  const watch = new ResizeObserver(() => {
+    if (!grid.offsetParent) return;
+    watch.disconnect();
+    cardOf(current)?.focus({ preventScroll: true });
+    cardOf(current)?.scrollIntoView({ block: "nearest" });
+  });
+  watch.observe(grid);
 }
 
 watch("value", refresh);

@@ -38,6 +38,9 @@ class GridContent(GradioModel):
     """What is wrong with files in the pictures folder, one sentence each."""
     undo: tuple[str, ...] = ()
     """Ids that were just put in the trash."""
+    current: str = ""
+    """The picture that is to be selected and to take the keys, once for each `demand`."""
+    demand: int = 0
 
 
 class PictureGrid(Drawn):
@@ -50,12 +53,13 @@ class PictureGrid(Drawn):
   <header class="gallery-bar"><span class="gallery-total"></span><span class="gallery-selection"></span>
     <button class="text-button gallery-none" type="button" hidden>Clear selection</button>
     <span class="spacer"></span>
+    <button class="plain-button gallery-open" type="button" title="Open in the viewer (Enter)" hidden>Open</button>
     <button class="plain-button gallery-star" type="button" hidden>Star</button>
     <button class="plain-button gallery-delete" type="button" hidden>Delete</button>
     <button class="plain-button gallery-restore" type="button" hidden>Restore</button>
     <button class="plain-button gallery-empty" type="button" hidden>Empty trash</button></header>
   <p class="gallery-notes" hidden></p>
-  <div class="gallery-grid" role="listbox" aria-multiselectable="true"
+  <div class="gallery-grid" role="listbox" tabindex="-1" aria-multiselectable="true"
     aria-label="Pictures, newest first"></div>
   <p class="gallery-nothing" hidden></p>
   <button class="plain-button gallery-more" type="button" hidden>Load more</button>
@@ -67,9 +71,16 @@ class PictureGrid(Drawn):
 
 
 def grid_content(
-    gallery: Gallery, *, shelf: Shelf, search: str, limit: int, undo: tuple[str, ...] = ()
+    gallery: Gallery,
+    *,
+    shelf: Shelf,
+    search: str,
+    limit: int,
+    undo: tuple[str, ...] = (),
+    current: str = "",
+    demand: int = 0,
 ) -> GridContent:
-    """One shelf of the gallery, at most `limit` pictures, whose prompts contain the words of `search`."""
+    """One shelf of the gallery, at most `limit` pictures, that contain the words of `search`."""
     starred_only, trashed = shelf == "starred", shelf == "trash"
     pictures = gallery.pictures(search=search, starred_only=starred_only, trashed=trashed, limit=limit)
     return GridContent(
@@ -79,6 +90,8 @@ def grid_content(
         nothing=reason_for_nothing(shelf, search),
         notes=gallery.unreadable,
         undo=undo,
+        current=current,
+        demand=demand,
     )
 
 
@@ -96,7 +109,7 @@ def grid_picture(picture: Picture) -> GridPicture:
 
 def reason_for_nothing(shelf: Shelf, search: str) -> str:
     if search:
-        return f"No picture here has “{search}” in its prompt."
+        return f"No picture here has “{search}” in its prompt, size, seed, model or date."
     if shelf == "trash":
         return "The trash is empty."
     if shelf == "starred":

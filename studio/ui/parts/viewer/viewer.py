@@ -55,7 +55,8 @@ class Scene(GradioModel):
 
 
 class DeepViewer(Drawn):
-    """Shows a Scene. Events: show_newest, turn (delta: pictures further down the list, picture: from which), leave."""
+    """Shows a Scene. Events: show_newest, leave, act (action "star", "trash" or "undo", and picture), turn (delta:
+    pictures further down the list, picture: from which)."""
 
     data_model = Scene
     scripts = ("viewer_view.js", "viewer_layers.js", "viewer_input.js", "viewer.js")

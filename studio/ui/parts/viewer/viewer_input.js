@@ -102,6 +102,13 @@ function listenToKeys() {
     view.panBy(x * canvas.width * PAN_STEP, y * canvas.height * PAN_STEP);
     request();
   };
+  const act = (action) => scene.kind === "picture" && trigger("act", { action, picture: scene.picture });
+  // These change what is kept: only where the reader is at the viewer, not from anywhere on the page.
+  const atViewer = {
+    delete: () => act("trash"),
+    backspace: () => act("trash"),
+    "ctrl z": () => trigger("act", { action: "undo", picture: scene.picture }),
+  };
   const turnOrPan = (delta, x, y) => (view.overflows ? pan(x, y) : turn(delta));
   const keys = {
     0: fit,
@@ -112,6 +119,7 @@ function listenToKeys() {
     "-": () => zoomBy(Math.SQRT1_2),
     f: toggleFullScreen,
     e: toggleExact,
+    s: () => act("star"),
     "[": () => turn(-1),
     "]": () => turn(1),
     arrowleft: () => turnOrPan(-1, 1, 0),
@@ -123,14 +131,15 @@ function listenToKeys() {
   const onKey = (event) => {
     if (!root.isConnected) return window.removeEventListener("keydown", onKey);
     if (!root.offsetParent && document.fullscreenElement !== root) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || !hasPicture()) return;
+    if (event.altKey || (event.shiftKey && (event.ctrlKey || event.metaKey))) return;
     const typing = document.activeElement?.closest("input, textarea, select, [contenteditable]");
     const focused = root.contains(document.activeElement);
     if (typing || (!focused && !hovered && document.activeElement !== document.body)) return;
-    const act = keys[event.key.toLowerCase()];
-    if (!act) return;
+    const key = (event.ctrlKey || event.metaKey ? "ctrl " : "") + event.key.toLowerCase();
+    const does = (hasPicture() && keys[key]) || ((focused || hovered) && atViewer[key]);
+    if (!does) return;
     event.preventDefault();
-    act();
+    does();
   };
   window.addEventListener("keydown", onKey);
 }

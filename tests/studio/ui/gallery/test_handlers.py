@@ -82,12 +82,57 @@ def test_the_viewer_turns_within_the_search(shelves: Shelves) -> None:
     assert shelves.turn("all", "mountain", opened, event(delta=1))[2] == mountains
 
 
-def test_leaving_is_a_later_wish_than_opening(shelves: Shelves) -> None:
-    scene, _, _ = shelves.open(event(id=ids(shelves)[0]))
-    assert shelves.leave().demand >= scene.demand
-    assert shelves.leave().kind == "empty"
+def test_leaving_selects_what_was_seen_last(shelves: Shelves) -> None:
+    lake, sea, _ = ids(shelves)
+    scene, _, opened = shelves.open(event(id=lake))
+    _, _, opened = shelves.turn("all", "", opened, event(delta=1))
+    empty, limit, content, seen = shelves.leave("all", "", PAGE, opened)
+    assert (empty.kind, empty.demand >= scene.demand) == ("empty", True)
+    assert (content.current, content.demand >= scene.demand, limit) == (sea, True, PAGE)
+    assert shelves.tick("all", "", limit, seen) == gr.skip()
+
+
+def test_leaving_shows_as_many_as_reach_it(shelves: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studio.ui.gallery.handlers.PAGE", 1)
+    _, limit, content, _ = shelves.leave("all", "", 1, ids(shelves)[2])
+    assert (limit, len(content.pictures)) == (3, 3)
+
+
+def test_keys_in_the_viewer(shelves: Shelves) -> None:
+    lake, sea, mountains = ids(shelves)
+
+    def pressed(action: str, opened: str, search: str = "") -> tuple[Any, str, Any]:
+        scene, details, opened, _, content, _ = shelves.act_on_opened(
+            "all", search, PAGE, opened, event(action=action)
+        )
+        assert details.id == opened
+        return scene, opened, content
+
+    pressed("star", sea)
+    assert shelves.gallery.get(sea).starred
+    pressed("star", sea)
+    assert not shelves.gallery.get(sea).starred
+    scene, opened, content = pressed("trash", sea)
+    assert (opened, content.undo) == (mountains, (sea,))
+    assert scene.picture == mountains
+    _, opened, _ = pressed("trash", mountains)  # the oldest: its newer neighbour
+    assert opened == lake
+    scene, opened, _ = pressed("trash", lake)
+    assert (scene.kind, opened) == ("empty", "")
+    assert pressed("undo", "")[1] == lake
+    assert pressed("undo", lake)[1] == mountains
+
+
+def test_details_go_with_the_picture_that_is_no_longer_listed(shelves: Shelves) -> None:
+    _, sea, _ = ids(shelves)
+    _, _, _, details, opened = shelves.turn_to("all", "", sea)
+    assert (details.id, opened) == (sea, sea)
+    _, _, _, details, opened = shelves.turn_to("all", "mountain", sea)
+    assert (details.id, details.title, opened) == ("", "", "")
 
 
 def test_an_unknown_action_is_refused(shelves: Shelves) -> None:
     with pytest.raises(gr.Error, match="explode"):
         shelves.act("all", "", PAGE, "", event(action="explode", ids=[]))
+    with pytest.raises(gr.Error, match="explode"):
+        shelves.act_on_opened("all", "", PAGE, ids(shelves)[0], event(action="explode"))

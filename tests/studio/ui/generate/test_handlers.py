@@ -10,9 +10,11 @@ import pytest
 
 from studio.models.catalogue import ModelEntry
 from studio.pictures.gallery import Gallery
+from studio.queue.job import Progress
 from studio.queue.table import JobTable
+from studio.ui.generate.choices import choose_model, choose_preset, offer_models, pick_example
 from studio.ui.generate.controls import CONTROL_NAMES
-from studio.ui.generate.handlers import Desk, choose_model, choose_preset, offer_models, pick_example
+from studio.ui.generate.handlers import Desk
 from studio.ui.generate.lora_stack import LoraContent
 from studio.ui.generate.notes import model_choices
 from studio.ui.generate.watching import Watch
@@ -63,6 +65,66 @@ def test_generate_writes_the_table_and_watches_the_job(desk: Desk, jobs: JobTabl
     assert (job.state, job.label) == ("queued", "mountains at dusk")
     assert (job.request["width_px"], job.request["height_px"], job.request["seed"]) == (512, 256, 7)
     assert (seed, watch["jobs"], scene.id) == (7, (job.id,), f"job-{job.id}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"preset": "custom", "width": None}, "width is empty; enter 1024, say"),
+        ({"preset": "custom", "height": None}, "height is empty; enter 1024, say"),
+        ({"seed": None}, "seed is empty; enter 7, say"),
+        ({"count": None}, "the number of pictures is empty; enter 1, say"),
+        ({"steps": None}, "steps is empty; enter 28, say"),
+        ({"seed": 1.5}, "seed must be a whole number, got 1.5; enter 7, say"),
+    ],
+    ids=str,
+)
+def test_an_empty_field_is_told(desk: Desk, jobs: JobTable, changes: dict[str, Any], words: str) -> None:
+    names = {"width": "width_px", "height": "height_px", "steps": "num_inference_steps"}
+    with pytest.raises(gr.Error, match=words):
+        press(desk, **{names.get(name, name): value for name, value in changes.items()})
+    assert jobs.jobs() == []
+
+
+def test_an_empty_seed_does_not_matter_where_it_is_random(desk: Desk, jobs: JobTable) -> None:
+    press(desk, seed=None, seed_mode="random")
+    assert len(jobs.jobs()) == 1
+
+
+def test_what_runs_stays_on_the_stage_when_more_is_asked_for(desk: Desk, jobs: JobTable) -> None:
+    _, watch, *_ = press(desk)
+    running = jobs.claim(1)
+    assert running is not None
+    jobs.report(running.id, Progress("denoising", 2, 9, None, None), None)
+    _, watch, scene, status, *_ = press(desk, watch, prompt="one more")
+    assert len(watch["jobs"]) == 2
+    assert scene.id == f"job-{running.id}"
+    assert "step 2 of 9" in status.text
+    jobs.fail(running.id, "out of memory")
+    _, watch, scene, *_ = press(desk, watch, prompt="a third")  # what has ended is let go
+    assert running.id not in watch["jobs"]
+
+
+def test_keys_on_the_stage(desk: Desk, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda text, **look: told.append(text))
+    old, middle, new = (add_picture(gallery, name, seed=i) for i, name in enumerate(("old", "middle", "new")))
+
+    def pressed(action: str, shown: str) -> str:
+        _, scene, *_ = desk.act_on_picture(None, event(action=action, picture=shown))
+        return str(scene.picture)
+
+    assert pressed("star", middle.id) == middle.id
+    assert gallery.get(middle.id).starred
+    assert pressed("trash", middle.id) == old.id
+    assert pressed("trash", old.id) == new.id
+    assert pressed("trash", new.id) == ""
+    assert [pressed("undo", "") for _ in range(3)] == [new.id, old.id, middle.id]
+    assert pressed("undo", middle.id) == middle.id
+    assert told[:3] == ["In the trash. Ctrl+Z brings it back."] * 3
+    assert told[3:] == ["The trash is empty, nothing to take back."]
+    with pytest.raises(gr.Error, match="unknown action 'explode'"):
+        pressed("explode", middle.id)
 
 
 def test_a_preset_outweighs_the_two_fields(desk: Desk, jobs: JobTable) -> None:

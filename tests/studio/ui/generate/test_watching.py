@@ -86,6 +86,14 @@ def test_a_trashed_result_leaves_the_stage(jobs: JobTable, gallery: Gallery) -> 
     assert stage_view(watch, jobs, gallery).scene.kind != "picture"
 
 
+def test_what_was_cancelled_before_it_began_leaves_the_stage(jobs: JobTable, gallery: Gallery) -> None:
+    newest = add_picture(gallery, "newest")
+    job = submit(jobs)
+    jobs.cancel(job)
+    view = stage_view(Watch().of_jobs([job]), jobs, gallery)
+    assert (view.scene.picture, view.status.text) == (newest.id, "cancelled before it began")
+
+
 def test_a_failed_job_says_why(jobs: JobTable, gallery: Gallery) -> None:
     job = submit(jobs)
     jobs.claim(1)
