@@ -43,13 +43,14 @@ from studio.ui.parts.pulse.pulse import Pulse
 from studio.ui.tools import build_tools
 from studio.ui.visitors.owner import kept_for, shown_to
 from studio.ui.visitors.submission_gate import SubmissionGate
+from studio.work.worker_state import WorkerState
 
 
 def build_page(
     jobs: JobTable,
     gallery: Gallery,
     settings: Settings,
-    worker_words: Callable[[], str],
+    worker_state: Callable[[], WorkerState],
     *,
     looking: Path,
     gate: SubmissionGate | None = None,
@@ -79,7 +80,7 @@ def build_page(
                 runs = RunsDesk(trainings)
                 with kept_for(settings.trainer, demo):
                     finetune = build_finetune_tab(runs, hosted=settings.hosted)
-        desk = Desk(jobs, gallery, settings, worker_words, gate)
+        desk = Desk(jobs, gallery, settings, worker_state, gate)
         models = ModelsDesk(gallery.workspace, Downloads(Hub.from_environment(os.environ)), settings.hosted)
         pulse = Pulse(models.told_with(desk.changes))
         wire_models_panel(panel, models, pulse)

@@ -27,6 +27,7 @@ from studio.render_request import RenderRequest  # noqa: E402
 from studio.rendering.job import RenderJobs  # noqa: E402
 from studio.visitors.limits import gpu_seconds  # noqa: E402
 from studio.work.worker import POLL_S, Worker  # noqa: E402
+from studio.work.worker_state import WorkerState  # noqa: E402
 
 
 class InPlaceWorker:
@@ -39,7 +40,7 @@ class InPlaceWorker:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._asked_by: dict[int, Context] = {}
-        self._words = "the worker is not running"
+        self._state = WorkerState("the worker is not running", "ill")
         # Decorated before the page is launched: the host looks for such functions at the start.
         self._draw_on_gpu = spaces.GPU(self._draw, duration=self._seconds)
 
@@ -50,7 +51,7 @@ class InPlaceWorker:
     def start(self) -> None:
         """Open the first model and take jobs. What an earlier server left unfinished begins again."""
         assert self._thread is None, "started twice"
-        self._words = "starting"
+        self._state = WorkerState("starting", "busy")
         quiet_libraries()
         for job in self._jobs.interrupt_lost(
             lambda job: False, explain=lambda job: lost_words(job, "the server was started anew")
@@ -67,14 +68,14 @@ class InPlaceWorker:
             self._thread.join()
             self._thread = None
 
-    def describe(self) -> str:
+    def describe(self) -> WorkerState:
         """As `WorkerSupervisor.describe`."""
         running = self._jobs.jobs(states=("running",), limit=1)
-        return f"working on job {running[0].id}" if running else self._words
+        return WorkerState(f"working on job {running[0].id}", "busy") if running else self._state
 
     def _work(self) -> None:
         worker = Worker(self._workspace, self._jobs, {"render": self._do})
-        self._words = "ready"
+        self._state = WorkerState("ready", "well")
         while not self._stopping.is_set():
             if not worker.run_next():
                 self._stopping.wait(POLL_S)

@@ -24,6 +24,7 @@ from studio.home.workspace import Workspace
 from studio.queue.job import Job
 from studio.queue.table import JobTable
 from studio.work.worker import NOT_NEEDED_EXIT_CODE
+from studio.work.worker_state import Mood, WorkerState
 
 LOOK_EVERY_S = 0.5
 MAX_ATTEMPTS = 2
@@ -73,14 +74,14 @@ class WorkerSupervisor:
         self._started_at, self._start_after = 0.0, 0.0
         self._delay_s = FIRST_DELAY_S
         self._death: Death | None = None
-        self._words = "the worker is not running"
+        self._state = WorkerState("the worker is not running", "ill")
         self._heard: tuple[object, ...] = ()
         self._heard_at = 0.0
 
     def start(self) -> None:
         """Adopt the living worker, or start one, and watch."""
         assert self._thread is None, "started twice"
-        self._words = "starting"
+        self._state = WorkerState("starting", "busy")
         self._thread = threading.Thread(target=self._watch, name="worker-supervisor", daemon=True)
         self._thread.start()
 
@@ -90,11 +91,11 @@ class WorkerSupervisor:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        self._words = "the worker is not watched"
+        self._state = WorkerState("the worker is not watched", "ill")
 
-    def describe(self) -> str:
-        """What the worker does, in a few words for the page; costs nothing."""
-        return self._words
+    def describe(self) -> WorkerState:
+        """What the worker does, for the page; costs nothing."""
+        return self._state
 
     def look(self) -> None:
         """Look once: bury, mend, start, and find the words. The thread does this every LOOK_EVERY_S."""
@@ -106,20 +107,25 @@ class WorkerSupervisor:
         if not alive and self._clock() >= self._start_after:
             self._start_worker()
             alive = True
-        self._words = self._find_words(alive)
+        self._state = self._find_state(alive)
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
             try:
                 self.look()
             except ValueError as error:  # the database's own words
-                self._words = f"{error} (the worker is not watched meanwhile, it is tried again)"
+                self._tell_trouble(f"{error} (the worker is not watched meanwhile, it is tried again)")
             except OSError as error:
-                self._words = f"the worker cannot be started ({error}); see to that, it is tried again"
+                self._tell_trouble(f"the worker cannot be started ({error}); see to that, it is tried again")
             except Exception as error:  # who watches outlives what he watches
                 traceback.print_exc()
-                self._words = f"{type(error).__name__}: {error} (an error of the studio, it is tried again)"
+                self._tell_trouble(
+                    f"{type(error).__name__}: {error} (an error of the studio, it is tried again)"
+                )
             self._stopping.wait(LOOK_EVERY_S)
+
+    def _tell_trouble(self, words: str) -> None:
+        self._state = WorkerState(words, "ill")
 
     def _bury(self) -> None:
         """Take note of our child's end; `poll` takes it off the list of zombies."""
@@ -225,24 +231,30 @@ class WorkerSupervisor:
             )
         self._started_at = self._clock()
 
-    def _find_words(self, alive: bool) -> str:
+    def _find_state(self, alive: bool) -> WorkerState:
         running = self._running()
+        mood: Mood = "busy"
         if running is not None and self._silent_s() > SILENT_S:
-            words = (
-                f"job {running.id} has not been heard of for {self._silent_s() / 60:.0f} min, the worker may hang; "
-                "cancel the job to end it"
+            words, mood = (
+                (
+                    f"job {running.id} has not been heard of for {self._silent_s() / 60:.0f} min, the worker may hang; "
+                    "cancel the job to end it"
+                ),
+                "ill",
             )
         elif running is not None:
             older = ", by a worker of other code, which is replaced afterwards" if self._is_older() else ""
             words = f"working on job {running.id}{older}"
         elif not alive:
             said = last_lines(self._workspace.worker_log)
-            words = f"the worker cannot start and is tried again soon; last in its log: {said}"
+            words, mood = f"the worker cannot start and is tried again soon; last in its log: {said}", "ill"
+        elif self._is_ready():
+            words, mood = "ready", "well"
         else:
-            words = "ready" if self._is_ready() else "starting"
+            words = "starting"
         if self._death is None or self._clock() - self._death.seen_at > DEATH_IS_NEWS_S:
-            return words
-        return f"{_news(self._death)} · {words}"
+            return WorkerState(words, mood)
+        return WorkerState(f"{_news(self._death)} · {words}", "ill")
 
     def _is_ready(self) -> bool:
         """Whether the worker has imported all it needs; what its predecessor wrote does not count."""

@@ -37,6 +37,7 @@ from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_stat
 from studio.ui.parts.queue.queue_panel import queue_rows
 from studio.ui.visitors.submission_gate import SubmissionGate
 from studio.work.kinds import picture_of
+from studio.work.worker_state import WorkerState
 
 Plain = dict[str, Any]
 
@@ -48,7 +49,7 @@ class Desk:
     jobs: JobTable
     gallery: Gallery
     settings: Settings
-    worker_words: Callable[[], str]
+    worker_state: Callable[[], WorkerState]
     gate: SubmissionGate = field(default_factory=SubmissionGate)
 
     @shows_errors
@@ -152,7 +153,7 @@ class Desk:
             view.status,
             queue_rows(self.jobs, self.gallery),
             view.details,
-            worker_status(self.worker_words()),
+            worker_status(self.worker_state()),
             self.version(watch),
         )
 
@@ -162,7 +163,7 @@ class Desk:
 
     def changes(self) -> str:
         """Differs whenever any page might differ; cheap enough to be asked by every page all the time."""
-        return f"{self.jobs.version()} {self.gallery.version()} {self.worker_words()}"
+        return f"{self.jobs.version()} {self.gallery.version()} {self.worker_state().words}"
 
     def tick(self, watch: Plain | None, seen: str) -> Any:
         """One look at the table; nothing is sent when nothing changed.

@@ -87,7 +87,7 @@ def test_trainer_worker_and_server_killed_in_turn(
         supervisor.stop()
         supervisor = WorkerSupervisor(workspace, settings)
         supervisor.start()
-        wait(lambda: "working on job" in supervisor.describe(), 10)
+        wait(lambda: "working on job" in supervisor.describe().words, 10)
         wait(lambda: jobs.get(job.id).state == "done", 400)
     finally:
         supervisor.stop()

@@ -14,6 +14,7 @@ from studio.pictures.record import PictureRecord
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.ui.generate.handlers import Desk
+from studio.work.worker_state import WorkerState
 
 
 @pytest.fixture
@@ -38,11 +39,11 @@ def gallery(workspace: Workspace) -> Gallery:
 
 @pytest.fixture
 def desk(jobs: JobTable, gallery: Gallery, settings: Settings) -> Desk:
-    return Desk(jobs, gallery, settings, worker_words)
+    return Desk(jobs, gallery, settings, worker_state)
 
 
-def worker_words() -> str:
-    return "ready"
+def worker_state() -> WorkerState:
+    return WorkerState("ready", "well")
 
 
 def a_request(prompt: str = "mountains at dusk", *, seed: int = 7, side_px: int = 256) -> RenderRequest:

@@ -7,7 +7,6 @@ from studio.queue.job import Progress
 from studio.ui.generate.notes import plain_text, size_note
 from studio.ui.generate.sizes import CUSTOM, PRESETS, preset_of, preset_size
 from studio.ui.messages import progress_sentence, short_seconds, shows_errors
-from studio.ui.parts.header.header import worker_status
 
 
 def test_progress_reads_as_one_sentence() -> None:
@@ -65,11 +64,3 @@ def test_the_size_note_counts_megapixels_or_explains() -> None:
 
 def test_text_cannot_become_markup() -> None:
     assert plain_text("<img src=x> *a*") == "&lt;img src=x&gt; \\*a\\*"
-
-
-@pytest.mark.parametrize(
-    ("words", "mood"),
-    [("ready", "well"), ("working on job 4", "busy"), ("worker died at 12:03, job 5 resumes", "ill")],
-)
-def test_the_mood_follows_the_words(words: str, mood: str) -> None:
-    assert worker_status(words).mood == mood

@@ -14,12 +14,12 @@ from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.ui.page import build_page
 from studio.ui.theme import studio_theme, style_sheets
-from tests.studio.ui.conftest import worker_words
+from tests.studio.ui.conftest import worker_state
 
 
 @pytest.fixture
 def page(jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path) -> gr.Blocks:
-    return build_page(jobs, gallery, settings, worker_words, looking=tmp_path / "looking")
+    return build_page(jobs, gallery, settings, worker_state, looking=tmp_path / "looking")
 
 
 def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:

@@ -59,7 +59,7 @@ def watch(workspace: Workspace) -> Iterator[Watch]:
 
 
 def test_not_started_says_so(watch: Watch) -> None:
-    assert watch().describe() == "the worker is not running"
+    assert watch().describe() == ("the worker is not running", "ill")
 
 
 def test_a_killed_worker_is_noticed_told_of_and_replaced(
@@ -67,10 +67,10 @@ def test_a_killed_worker_is_noticed_told_of_and_replaced(
 ) -> None:
     supervisor = watch()
     supervisor.start()
-    wait_for(lambda: supervisor.describe() == "ready")
+    wait_for(lambda: supervisor.describe() == ("ready", "well"))
     job_id = jobs.submit("render", {}, label="")
     wait_for(lambda: step(jobs.get(job_id)) == 4)
-    wait_for(lambda: supervisor.describe() == f"working on job {job_id}")
+    wait_for(lambda: supervisor.describe() == (f"working on job {job_id}", "busy"))
     first = worker_pid(workspace)
     assert psutil.Process(first).ppid() == os.getpid()
     assert os.getsid(first) != os.getsid(0)
@@ -86,14 +86,15 @@ def test_a_killed_worker_is_noticed_told_of_and_replaced(
     assert "it resumes from its last saved step; last in its log: at work" in error
     wait_for(lambda: jobs.get(job_id).attempts == 2)
     assert worker_pid(workspace) != first
-    wait_for(lambda: supervisor.describe().endswith(f"working on job {job_id}"))
-    assert supervisor.describe().startswith("worker died at ")
-    assert f"job {job_id} resumes" in supervisor.describe()
+    wait_for(lambda: supervisor.describe().words.endswith(f"working on job {job_id}"))
+    assert supervisor.describe().words.startswith("worker died at ")
+    assert supervisor.describe().mood == "ill"
+    assert f"job {job_id} resumes" in supervisor.describe().words
 
     os.kill(worker_pid(workspace), signal.SIGKILL)
     wait_for(lambda: jobs.get(job_id).state == "interrupted")
     assert "retry it by hand" in str(jobs.get(job_id).error)
-    wait_for(lambda: f"job {job_id} is interrupted" in supervisor.describe())
+    wait_for(lambda: f"job {job_id} is interrupted" in supervisor.describe().words)
     jobs.retry(job_id)
     wait_for(lambda: step(jobs.get(job_id)) == 4)
 
@@ -118,7 +119,7 @@ def test_a_new_server_adopts_the_living_worker(watch: Watch, workspace: Workspac
     assert is_alive(pid, None)
     second = watch()
     second.start()
-    wait_for(lambda: second.describe() == f"working on job {job_id}")
+    wait_for(lambda: second.describe().words == f"working on job {job_id}")
     assert (second._child, worker_pid(workspace), jobs.get(job_id).attempts) == (None, pid, 1)
 
 
@@ -144,9 +145,10 @@ def test_a_worker_that_cannot_start_is_tried_ever_more_rarely(watch: Watch) -> N
             started.append(second)
             supervisor._child.wait(timeout=HANG_S)
             supervisor.look()
-            assert "the worker cannot start" in supervisor.describe()
+            assert "the worker cannot start" in supervisor.describe().words
     assert started == [0, 1, 3, 7, 15, 31, 63, 123, 183]
-    assert "no torch here / really" in supervisor.describe()
+    assert "no torch here / really" in supervisor.describe().words
+    assert supervisor.describe().mood == "ill"
 
 
 @pytest.fixture
@@ -169,14 +171,15 @@ def test_a_worker_that_hangs_is_told_of_and_ended_with_its_job(
     supervisor = watch(clock=lambda: now)
     job_id, child = silent
     supervisor.look()
-    assert supervisor.describe() == f"working on job {job_id}"
+    assert supervisor.describe().words == f"working on job {job_id}"
     now += SILENT_S
     jobs.heartbeat(job_id)
     supervisor.look()
-    assert supervisor.describe() == f"working on job {job_id}"
+    assert supervisor.describe().words == f"working on job {job_id}"
     now += SILENT_S + 1
     supervisor.look()
-    assert f"job {job_id} has not been heard of for 2 min" in supervisor.describe()
+    assert f"job {job_id} has not been heard of for 2 min" in supervisor.describe().words
+    assert supervisor.describe().mood == "ill"
     assert child.poll() is None, "only who asked for its end may lose it"
     jobs.cancel(job_id)
     supervisor.look()
@@ -193,13 +196,13 @@ def test_a_worker_of_other_code_is_replaced_once_it_is_idle(
     note_file(workspace.worker_lock).write_text(json.dumps(note))
     supervisor = watch()
     supervisor.look()
-    assert "by a worker of other code, which is replaced afterwards" in supervisor.describe()
+    assert "by a worker of other code, which is replaced afterwards" in supervisor.describe().words
     assert child.poll() is None
     jobs.finish(job_id, {})
     supervisor.look()
     assert child.wait(timeout=HANG_S) == -signal.SIGKILL
     supervisor.start()
-    wait_for(lambda: supervisor.describe() == "ready")
+    wait_for(lambda: supervisor.describe().words == "ready")
     assert worker_pid(workspace) != child.pid
 
 
@@ -209,7 +212,7 @@ def test_a_worker_that_is_not_needed_is_no_death(watch: Watch) -> None:
         supervisor.look()
         assert supervisor._child is not None
         supervisor._child.wait(timeout=HANG_S)
-    assert "died" not in supervisor.describe()
+    assert "died" not in supervisor.describe().words
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_who_watches_outlives_what_he_watches(
     monkeypatch.setattr(JobTable, "interrupt_lost", stumble)
     supervisor = watch()
     supervisor.start()
-    wait_for(lambda: supervisor.describe() == "ready")
+    wait_for(lambda: supervisor.describe().words == "ready")
     assert ("Traceback" in capsys.readouterr().err) == isinstance(error, KeyError)
 
 
@@ -258,7 +261,7 @@ def test_killed_mid_render_the_picture_comes_out_the_same(
     undisturbed, disturbed = (jobs.submit("render", request.to_dict(), label="") for _ in range(2))
     wait_for(lambda: step(jobs.get(disturbed)) > 10, within_s=240)
     os.kill(worker_pid(workspace), signal.SIGKILL)
-    wait_for(lambda: "worker died" in supervisor.describe())
+    wait_for(lambda: "worker died" in supervisor.describe().words)
     wait_for(lambda: jobs.get(disturbed).state == "done", within_s=240)
     images, records = [], []
     for job_id in (undisturbed, disturbed):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from gradio.data_classes import GradioModel
 
 from studio.queue.job import Job
@@ -11,13 +9,14 @@ from studio.ui.components import Drawn
 from studio.ui.icons import WORDMARK, icon
 from studio.ui.messages import state_sentence
 from studio.ui.parts.queue.queue_panel import fraction_done
+from studio.work.worker_state import Mood, WorkerState
 
 
 class WorkerStatus(GradioModel):
     """What the worker does, in the supervisor's words."""
 
     text: str = ""
-    mood: Literal["well", "busy", "ill"] = "well"
+    mood: Mood = "well"
 
 
 class Header(Drawn):
@@ -61,11 +60,9 @@ class StatusLine(Drawn):
 """
 
 
-def worker_status(words: str) -> WorkerStatus:
-    """The mood follows from the supervisor's words: a death is red, work is teal."""
-    ill = any(word in words for word in ("died", "lost", "failed", "cannot", "not running"))
-    busy = any(word in words for word in ("working", "rendering", "starting"))
-    return WorkerStatus(text=words, mood="ill" if ill else "busy" if busy else "well")
+def worker_status(state: WorkerState) -> WorkerStatus:
+    """For the header: an ill worker is red, one at work teal."""
+    return WorkerStatus(text=state.words, mood=state.mood)
 
 
 def stage_status(job: Job | None, *, num_waiting: int, watched: bool) -> StageStatus:
