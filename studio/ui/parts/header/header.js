@@ -12,13 +12,30 @@ bar.querySelector(".bar-models").addEventListener("click", () => window.dispatch
 // Open is the rule in a wide window and the exception on a phone, so the mark names the exception of each.
 bar.querySelector(".bar-rail").addEventListener("click", () => {
   const rooms = document.querySelector("#rooms");
-  const exception = matchMedia("(max-width: 720px)").matches ? "open" : "closed";
+  const exception = narrow.matches ? "open" : "closed";
   rooms.dataset.controls = rooms.dataset.controls === exception ? "" : exception;
+  tellControls();
 });
 
+const narrow = matchMedia("(max-width: 720px)");
+function tellControls() {
+  const controls = document.querySelector("#rooms")?.dataset.controls;
+  bar.querySelector(".bar-rail").setAttribute("aria-expanded", narrow.matches ? controls === "open" : controls !== "closed");
+}
+narrow.addEventListener("change", tellControls);
+tellControls();
+
 window.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") document.querySelector("#generate")?.click();
+  const generate = document.querySelector("button#generate");
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter" && generate?.offsetParent) generate.click();
+  const typing = document.activeElement?.closest("input:not([type=radio], [type=checkbox], [type=range]), textarea, select, [contenteditable]");
+  if (event.key === "?" && !typing) (sheet.open ? sheet.close() : sheet.showModal());
 });
+
+const sheet = element.querySelector(".shortcuts");
+bar.querySelector(".bar-keys").addEventListener("click", () => sheet.showModal());
+sheet.querySelector(".shortcuts-close").addEventListener("click", () => sheet.close());
+sheet.addEventListener("click", (event) => event.target === sheet && sheet.close()); // beside it
 
 function refresh() {
   const value = props.value;

@@ -8,6 +8,7 @@ from studio.queue.job import Job
 from studio.ui.components import Drawn
 from studio.ui.icons import WORDMARK, icon
 from studio.ui.messages import state_sentence
+from studio.ui.parts.header.shortcuts import shortcuts_markup
 from studio.ui.parts.queue.queue_panel import fraction_done
 from studio.work.worker_state import Mood, WorkerState
 
@@ -25,15 +26,18 @@ class Header(Drawn):
     markup = f"""
 <header class="bar">
   <button class="bar-button bar-rail" type="button" title="Show or hide the controls"
-    aria-label="Show or hide the controls">{icon("panel")}</button>
+    aria-label="Controls" aria-expanded="true">{icon("panel")}</button>
   <h1 class="bar-name">{WORDMARK}<span>Diffusion-4K <em>Studio</em></span></h1>
   <div class="bar-space"></div>
   <div class="bar-status" role="status"><i></i><span></span></div>
+  <button class="bar-button bar-keys" type="button" title="Keyboard (?)" aria-label="Keyboard shortcuts"
+    aria-haspopup="dialog">?</button>
   <button class="bar-button bar-models" type="button" title="Models: sizes, downloads, memory"
     aria-label="Models">{icon("models")}</button>
   <button class="bar-button bar-theme" type="button" title="Dark or light"
     aria-label="Dark or light">{icon("half")}</button>
 </header>
+{shortcuts_markup()}
 """
 
 
@@ -53,7 +57,8 @@ class StatusLine(Drawn):
     data_model = StageStatus
     scripts = ("status.js",)
     markup = """
-<div class="status-line" data-state="idle" role="status"><span class="status-text"></span>
+<div class="status-line" data-state="idle"><span class="status-text"></span>
+  <span class="status-told" role="status"></span>
   <button class="text-button status-show" type="button" hidden>Watch it</button>
   <button class="text-button status-cancel" type="button" hidden>Cancel</button>
   <div class="status-bar" hidden><i></i></div></div>

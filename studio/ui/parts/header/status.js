@@ -4,12 +4,19 @@ const find = (name) => line.querySelector(`.status-${name}`);
 find("cancel").addEventListener("click", () => trigger("act", { action: "cancel", id: props.value.job }));
 find("show").addEventListener("click", () => trigger("act", { action: "watch", id: props.value.job }));
 
+// A screen reader is told of each stage once, and not of each step.
+function tell(value) {
+  const stage = value.text.split(value.state === "running" ? "," : "  ·")[0];
+  if (find("told").textContent !== stage) find("told").textContent = stage;
+}
+
 function refresh() {
   const value = props.value;
   if (!value) return;
   line.dataset.state = value.state;
   find("text").textContent = value.text;
   find("text").title = value.text;
+  tell(value);
   find("bar").hidden = value.state !== "running";
   find("bar").firstElementChild.style.width = `${100 * value.fraction}%`;
   find("cancel").hidden = value.state !== "running";
