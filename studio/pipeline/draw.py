@@ -7,12 +7,15 @@ Not here: the steps (`studio.pipeline.denoising`), opening models (`studio.pipel
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from diffusers.models.resnet import ResnetBlock2D
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from finetune.memory.peak import forget_peak, peak_bytes
 from studio.memory_rungs import Rung
@@ -62,7 +65,7 @@ def render(
 
     `adapter_root` is where relative paths of the request's adapters begin. `latents_path` is where the latents are
     saved every few steps, and read from if they are there already.
-    Raises RenderCancelled within one step of `on_progress` answering False.
+    Raises RenderCancelled within one step, or one block of the decoder, of `on_progress` answering False.
     """
     forget_peak(opened.device)
     _refuse_too_few_steps(opened, request)
@@ -74,8 +77,10 @@ def render(
     drawing = Denoising(opened, request, passes, latents_path, on_progress)
     latents = drawing.run()
     started = time.perf_counter()
-    drawing.report(Progress("decoding", 0, 1, None, drawing.pace.decode_s(size)))
-    image, decode_path = opened.family.decode(opened.pipeline, latents, *size)
+    decoding = Progress("decoding", 0, 1, None, drawing.pace.decode_s(size))
+    drawing.report(decoding)
+    with asked_in_between(opened.pipeline.vae.decoder, lambda: drawing.report(decoding)):
+        image, decode_path = opened.family.decode(opened.pipeline, latents, *size)
     decode_s = time.perf_counter() - started
     opened.decode_s_per_megapixel = decode_s / (size[0] * size[1] / 1e6)
     latent_shape = opened.family.geometry(opened.pipeline).latent_shape(*size)
@@ -90,6 +95,18 @@ def render(
         gave_up=gave_up,
         notes=render_notes(opened, request, passes),
     )
+
+
+@contextmanager
+def asked_in_between(decoder: nn.Module, ask: Callable[[], None]) -> Iterator[None]:
+    """`ask` is called before each of the decoder's blocks; what it raises ends the decoding there."""
+    blocks = [module for module in decoder.modules() if isinstance(module, ResnetBlock2D)]
+    hooks = [block.register_forward_pre_hook(lambda *_: ask()) for block in blocks]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _refuse_too_few_steps(opened: OpenedModel, request: RenderRequest) -> None:

@@ -238,6 +238,24 @@ def test_a_prompt_is_read_once(
         render(opened, new_request(prompt="another lake"))
 
 
+def test_a_render_is_cancelled_while_it_is_decoded(opened: OpenedModel, new_request: NewRequest) -> None:
+    asked = []
+
+    def stop(progress: Progress, preview: Preview | None) -> bool:
+        asked.append(progress.stage)
+        return asked.count("decoding") < 3
+
+    with pytest.raises(RenderCancelled):
+        render(opened, new_request(), on_progress=stop)
+    assert asked.count("decoding") == 3
+    assert not any(module._forward_pre_hooks for module in opened.pipeline.vae.decoder.modules())
+    whole = render(opened, new_request())
+    asked.clear()
+    np.testing.assert_array_equal(
+        render(opened, new_request(), on_progress=lambda *_: True).image, whole.image
+    )
+
+
 def test_costs_are_measured(opened: OpenedModel, new_request: NewRequest) -> None:
     result = render(opened, new_request())
     assert set(result.timings_s) == {"encode_prompt", "denoise", "decode"}
