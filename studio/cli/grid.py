@@ -14,6 +14,7 @@ import typer
 
 from finetune.checkpoint_adapter import adapter_steps
 from finetune.run_folder import RunFolder
+from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.home.disk import require_writable, whole_file
 from studio.home.workspace import Workspace
@@ -118,11 +119,12 @@ def _draw_missing(run: RunFolder, planned: Grid, workspace: Workspace) -> int:
 
     from studio.rendering.in_place import kept_line, render_in_place
 
-    pictures = render_in_place(
-        base_of(run), requests, in_gallery(gallery), home=workspace.root, show_progress=True
-    )
-    for picture in pictures:
-        typer.echo(kept_line(picture))
+    with RenderBar() as bar:
+        for picture in render_in_place(
+            base_of(run), requests, in_gallery(gallery), home=workspace.root, on_progress=bar.show
+        ):
+            bar.clear()
+            typer.echo(kept_line(picture))
     return len(requests)
 
 

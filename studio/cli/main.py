@@ -17,6 +17,7 @@ import typer
 
 from finetune.drawing.speed_names import ROPE_METHODS
 from studio.cli import dataset, export, grid, models, probe, score, serve, settings, speed, train
+from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, settings_of
 from studio.home.quiet_imports import quiet_imports
 from studio.home.workspace import Workspace
@@ -109,10 +110,14 @@ def render(
 
         from studio.rendering.in_place import kept_line, kept_values, render_in_place
 
-        for picture in render_in_place(
-            entry, requests, target, home=settings_of(home).home, show_progress=not as_json
-        ):
-            print(json.dumps(kept_values(picture)) if as_json else kept_line(picture), flush=True)
+        with RenderBar() as bar:
+            for picture in render_in_place(
+                *(entry, requests, target),
+                home=settings_of(home).home,
+                on_progress=None if as_json else bar.show,
+            ):
+                bar.clear()
+                print(json.dumps(kept_values(picture)) if as_json else kept_line(picture), flush=True)
 
 
 @app.command()

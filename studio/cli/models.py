@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
 from typing import Annotated, Any
 
 import typer
 
+from studio.cli.bars import DownloadBar
 from studio.cli.shared import BAD_INPUT_EXIT_CODE, Home, open_home
 from studio.models.cards import ADAPTERS, CARDS, ModelCard, adapter_card, reason_against
 from studio.models.catalogue import ModelEntry
@@ -69,9 +68,9 @@ def pull(
         typer.echo(plan_line(plan))
         if plan_only:
             return
-        bar = _Bar(plan)
-        snapshot = hub.download(plan, on_bytes=bar.show)
-        bar.clear()
+        here_bytes = plan.total_bytes - plan.missing_bytes
+        with DownloadBar(total_bytes=plan.total_bytes, here_bytes=here_bytes) as bar:
+            snapshot = hub.download(plan, on_bytes=bar.show)
         if adapter is not None:
             place = keep_adapter(adapter, snapshot, open_home(home).root)
             typer.echo(
@@ -207,33 +206,3 @@ def _access(hub: Hub, hub_id: str) -> str:
 def _fail(error: ValueError) -> None:
     typer.echo(f"d4k: {error}", err=True)
     raise typer.Exit(BAD_INPUT_EXIT_CODE) from error
-
-
-class _Bar:
-    """One line of a terminal, rewritten; in a log, one line each ten percent."""
-
-    def __init__(self, plan: DownloadPlan) -> None:
-        self._total = max(1, plan.total_bytes)
-        self._began_at, self._began_bytes = time.monotonic(), plan.total_bytes - plan.missing_bytes
-        self._shown = -1
-        self._shown_at = 0.0
-
-    def show(self, here_bytes: int) -> bool:
-        percent, now = 100 * here_bytes // self._total, time.monotonic()
-        seconds = now - self._began_at
-        rate = max(0, here_bytes - self._began_bytes) / seconds if seconds > 1 else 0.0
-        line = f"{percent:3d} %  {here_bytes / 1e9:.2f} of {self._total / 1e9:.2f} GB  {rate / 1e6:.0f} MB/s"
-        if sys.stderr.isatty():
-            if now - self._shown_at > 0.2:
-                sys.stderr.write(f"\r\x1b[K{line}")
-                sys.stderr.flush()
-                self._shown_at = now
-        elif percent // 10 > self._shown:
-            self._shown = percent // 10
-            sys.stderr.write(f"{line}\n")
-        return True
-
-    def clear(self) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
