@@ -38,6 +38,13 @@ def restorer(gallery: Gallery, settings: Settings) -> Restorer:
     return Restorer(gallery, settings)
 
 
+@pytest.fixture(scope="module")
+def form_widgets() -> list[Any]:
+    """The widgets of the form, in the order of CONTROL_NAMES."""
+    with gr.Blocks():
+        return build_controls().controls.widgets()
+
+
 def changed(updates: tuple[Any, ...]) -> dict[str, Any]:
     """What a form update changes, by name."""
     named = dict(zip(CONTROL_NAMES, updates, strict=False))
@@ -146,16 +153,14 @@ def test_one_update_for_every_widget() -> None:
     ids=str,
 )
 def test_a_form_takes_whatever_a_request_takes(
-    restorer: Restorer, gallery: Gallery, extremes: dict[str, Any]
+    restorer: Restorer, gallery: Gallery, form_widgets: list[Any], extremes: dict[str, Any]
 ) -> None:
     """Every widget accepts what a restored picture brings into it, and the form asks for the same picture again."""
     request = replace(a_request(), **extremes)
     picture = gallery.add(np.zeros((256, 256, 3), np.uint8), PictureRecord(settings=request))
     _, _, *form = restorer.act(event(action="use_all", id=picture.id))
-    with gr.Blocks():
-        widgets = build_controls().controls.widgets()
     entered = {}
-    for name, widget, value in zip(CONTROL_NAMES, widgets, form, strict=False):
+    for name, widget, value in zip(CONTROL_NAMES, form_widgets, form, strict=False):
         payload = widget.postprocess(value)
         entered[name] = value if isinstance(widget, LoraStack) else widget.preprocess(payload)
     (again,) = expand_requests(
