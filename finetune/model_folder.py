@@ -36,6 +36,9 @@ T5_TOKENS: Mapping[FamilyName, int] = {"sd3": 256, "flux": 512}
 _HUB_CACHE = "models--"
 """Begins the names of folders in the hub's cache."""
 
+_DRAWS = ("transformer", "vae", "scheduler")
+"""Parts that no pipeline draws without."""
+
 _LIBRARIES = ("diffusers", "transformers")
 _CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json")
 _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",), ("vocab.txt",))
@@ -55,6 +58,11 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} holds a {type(content).__name__}, not a JSON object; download the model again"
         )
     return content
+
+
+def _told(value: object) -> str:
+    """For a sentence: short, and text in any encoding."""
+    return str(value)[:80].encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,7 @@ class ModelFolder:
 
     @property
     def pipeline_class(self) -> str:
-        return str(self.index.get("_class_name"))
+        return _told(self.index.get("_class_name"))
 
     @property
     def family(self) -> FamilyName:
@@ -149,7 +157,7 @@ class ModelFolder:
         Not the VAE: whatever class it names, diffusers' own is used.
         """
         return [
-            f"{name} ({entry[0]})"
+            _told(f"{name} ({entry[0]})")
             for name, entry in self.components.items()
             if name != "vae" and entry[0] not in (None, *_LIBRARIES)
         ]
@@ -179,11 +187,14 @@ class ModelFolder:
     def missing(self) -> list[str]:
         """Paths under the folder that it needs and that are absent or cut off."""
         return [
-            f"{name}/{lacking}"
-            for name in self.present
-            for lacking in missing_in(
-                self.path / name, is_tokenizer="Tokenizer" in str(self.components[name][1])
-            )
+            *(f"{name}/" for name in _DRAWS if name not in self.present),
+            *(
+                f"{name}/{lacking}"
+                for name in self.present
+                for lacking in missing_in(
+                    self.path / name, is_tokenizer="Tokenizer" in str(self.components[name][1])
+                )
+            ),
         ]
 
 

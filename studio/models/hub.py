@@ -30,6 +30,7 @@ SPARE_MIB = 512
 """What a download leaves free on the disk."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"[0-9A-Za-z._-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,11 @@ class Hub:
     def cached_commit(self, hub_id: str) -> str | None:
         """The version that lies in the cache; None if none does."""
         ref = self._folder(hub_id) / "refs" / "main"
-        return ref.read_text(encoding="utf-8").strip() if ref.is_file() else None
+        try:
+            commit = ref.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):  # none, or something else in its place
+            return None
+        return commit if _COMMIT.fullmatch(commit) else None
 
     def changed_files(self, hub_id: str) -> list[str]:
         """Files that are another on the hub than in the cache, sorted; empty if the hub has nothing newer."""

@@ -118,9 +118,7 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
             )
         return
     cached = cached_folder(entry.source)
-    lacking = ["all of its files"] if cached is None else ModelFolder.open(cached).missing()
-    if cached is not None:
-        _refuse_foreign_code(entry.title, cached)
+    lacking = ["all of its files"] if cached is None else _lacking(entry, cached)
     if not lacking:
         return
     if entry.gated and not _has_token(environ):
@@ -135,10 +133,27 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
         )
 
 
+def _lacking(entry: ModelEntry, cached: Path) -> list[str]:
+    """What a snapshot in the hub's cache needs yet. ValueError for one that cannot be drawn with."""
+    try:
+        found = ModelFolder.open(cached)
+        lacking = found.missing() if found.family == entry.family else [INDEX]
+    except ValueError as error:
+        raise ValueError(f"{entry.title} is damaged in the hub's cache: {error}") from error
+    _refuse_foreign_code(entry.title, cached)
+    return lacking
+
+
 def is_here(entry: ModelEntry) -> bool:
     """Whether every file that it needs is on this machine."""
     folder = cached_folder(entry.source) if entry.folder is None else entry.folder
-    return folder is not None and (folder / INDEX).is_file() and not ModelFolder.open(folder).missing()
+    if folder is None:
+        return False
+    try:
+        found = ModelFolder.open(folder)
+        return found.family == entry.family and not found.missing()
+    except ValueError:  # a damaged one is not here; `check_available` says what is wrong with it
+        return False
 
 
 def check_index(name: str, folder: Path) -> Family:
@@ -166,7 +181,10 @@ def cached_folder(hub_id: str) -> Path | None:
     """The folder of a hub model in the local cache, whole or not; None if not even begun."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(hub_id, "model_index.json")
+    try:
+        found = try_to_load_from_cache(hub_id, "model_index.json")
+    except (OSError, ValueError):  # what lies there is no cache of it; a download puts it right
+        return None
     return Path(found).parent if isinstance(found, str) else None
 
 

@@ -154,12 +154,12 @@ def test_a_gated_model_names_page_and_place_of_the_token(
     check_available(find_model("diffusion-4k-flux"), environ={})
 
 
-def test_a_model_that_must_be_fetched_and_may_not(monkeypatch: pytest.MonkeyPatch, sd3_folder: Path) -> None:
+def test_a_model_that_must_be_fetched_and_may_not(monkeypatch: pytest.MonkeyPatch, flux_folder: Path) -> None:
     offline = {"HF_HUB_OFFLINE": "1"}
     monkeypatch.setattr(models, "cached_folder", lambda hub_id: None)
     with pytest.raises(ValueError, match=r"not on this machine .* HF_HUB_OFFLINE forbids"):
         check_available(find_model("diffusion-4k-flux"), environ=offline)
-    monkeypatch.setattr(models, "cached_folder", lambda hub_id: sd3_folder)
+    monkeypatch.setattr(models, "cached_folder", lambda hub_id: flux_folder)
     check_available(find_model("flux.1-dev"), environ=offline)
 
 
