@@ -130,7 +130,7 @@ def test_half_a_model(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     done = render(tmp_path)
     assert done.exit_code == 2
-    assert "lacks vae/" in done.stderr
+    assert "lacks transformer/, scheduler/, vae/" in done.stderr
 
 
 def test_models_are_listed_with_what_they_need() -> None:
