@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from finetune.run_folder import Request, RunFolder, State, Status
+from finetune.run_folder import Request, RunFolder
+from finetune.run_status import State, Status
 
 HEARTBEAT_S = 2.0
 

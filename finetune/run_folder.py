@@ -16,7 +16,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,40 +25,19 @@ from finetune.config.files import from_values, to_values
 from finetune.config.run_config import FinetuneConfig
 from finetune.locking import tried_lock
 from finetune.processes import birth, is_alive
+from finetune.run_rows import Row, read_rows
+from finetune.run_status import State, Status, trouble_of
 from finetune.whole_files import whole_file
+from finetune.whole_text import whole, whole_text
 
 VERSION = 1
 FRESH_S = 20.0
 """A heartbeat comes every 2 s, whatever a step takes."""
 
+_OF_A_RUN = ("config.json", "status.json", "steps.jsonl")
+"""Files of which any tells a run from another folder."""
+
 Request = Literal["STOP", "SAVE", "SAMPLE"]
-State = Literal["new", "running", "stalled", "interrupted", "stopped", "done", "failed"]
-"""stalled: the process lives and is silent. interrupted: it died. stopped: as asked, and saved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the training process says of itself."""
-
-    state: State
-    step: int = 0
-    num_steps: int = 0
-    stage: str = ""
-    """What it is doing: "opening the model", "training", "validating", ..."""
-
-    message: str = ""
-    """One sentence for a run that ended."""
-
-    checkpoint_step: int = 0
-    """The step of the newest whole checkpoint, 0 without one."""
-
-    pid: int = 0
-    pid_born: str = ""
-    """See `finetune.processes.birth`: a number alone is given away again."""
-
-    host: str = ""
-    started_at: float = 0.0
-    heartbeat_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +48,16 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """Of its folder, as text that every file and page can hold."""
+        return whole_text(self.path.name)
+
+    @property
+    def made_at(self) -> float:
+        """Seconds since 1970; 0 where nothing of it can be asked."""
+        for path in (self.config_file, self.path):
+            with suppress(OSError):
+                return path.stat().st_mtime
+        return 0.0
 
     @property
     def checkpoints(self) -> Path:
@@ -90,13 +78,13 @@ class RunFolder:
     def config(self) -> FinetuneConfig:
         """Raises ValueError for no run, an unreadable one, and one of a newer version."""
         try:
-            content = json.loads(self.config_file.read_text(encoding="utf-8"))
+            content = whole(json.loads(self.config_file.read_text(encoding="utf-8")))
             version, values = int(content["version"]), content["config"]
         except FileNotFoundError as error:
             raise ValueError(
                 f"{self.path} is no run: it has no config.json; give the folder of a run"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"{self.config_file} cannot be read ({error}); restore it, or make a new run"
             ) from error
@@ -127,16 +115,19 @@ class RunFolder:
 
     def said(self) -> Status | None:
         """status.json as it lies there. Raises ValueError where it cannot be read."""
+        path = self.path / "status.json"
         try:
-            content = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
-            known = Status.__dataclass_fields__
-            return Status(**{name: value for name, value in content.items() if name in known})
+            content = whole(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{self.path}/status.json cannot be read ({error}); delete it and resume"
-            ) from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); delete it and resume") from error
+        trouble = trouble_of(content)
+        if trouble is not None:
+            raise ValueError(f"{path} is damaged: {trouble}; delete it and resume")
+        return Status(
+            **{name: value for name, value in content.items() if name in Status.__dataclass_fields__}
+        )
 
     def say(self, status: Status) -> None:
         """Replace status.json at one stroke; the process and the time are filled in."""
@@ -155,24 +146,10 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
 
-    def rows(self, file_name: str = "steps.jsonl") -> list[dict[str, Any]]:
+    def rows(self, file_name: str = "steps.jsonl") -> list[Row]:
         """Lines that count: of steps that a restart did again the later ones; marks of restarts stay, as
-        {"restart": step, ...}. A last line cut short by a crash is left out."""
-        try:
-            lines = (self.path / file_name).read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-        kept: list[dict[str, Any]] = []
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:  # cut short; whoever wrote on began a new line
-                continue
-            if isinstance(row, dict) and "restart" in row:
-                kept = [each for each in kept if each.get("step", each.get("restart", 0)) <= row["restart"]]
-            if isinstance(row, dict):
-                kept.append(row)
-        return kept
+        {"restart": step, ...}. Damaged lines, and a last one cut short by a crash, are left out."""
+        return read_rows(self.path / file_name)[0]
 
     def mark_restart(self, step: int) -> None:
         """Before a run goes on after `step`: rows of later steps no longer count. Samples are the same again."""
@@ -223,9 +200,22 @@ def create_run(runs: Path, config: FinetuneConfig) -> RunFolder:
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """Runs of a folder, newest first."""
-    found = list(runs.glob("*/config.json"))
-    return [RunFolder(path.parent) for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+    """Runs of a folder, newest first; what is left of damaged ones among them."""
+    found = [RunFolder(path) for path in runs.iterdir() if is_run(path)]
+    return sorted(found, key=lambda run: run.made_at, reverse=True)
+
+
+def find_run(runs: Path, name: str) -> RunFolder | None:
+    """The run of a name; also of one that stands for a name that is no text, see `RunFolder.name`."""
+    path = runs / name
+    if name and path.parent == runs and is_run(path):
+        return RunFolder(path)
+    return next((run for run in list_runs(runs) if run.name == name), None) if "\ufffd" in name else None
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run was trained there, whatever is left of it."""
+    return not folder.name.startswith(".") and any((folder / name).is_file() for name in _OF_A_RUN)
 
 
 def state_of(folder: Path) -> Status:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from finetune.config.files import to_values
 from finetune.config.run_config import FinetuneConfig
 from finetune.reporting import Reporter, RunStopped
-from finetune.run_folder import RunFolder, State
+from finetune.run_folder import RunFolder
+from finetune.run_status import State
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -18,7 +18,7 @@ from finetune.drawing.speed_names import (
     USUAL_THRESHOLD,
     SpeedOptions,
 )
-from studio.home.text import whole_text
+from finetune.whole_text import whole_text
 from studio.memory_rungs import RUNGS
 
 SIZE_MULTIPLE_PX = 32

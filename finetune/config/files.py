@@ -15,9 +15,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import tomli_w
 
 from finetune.config.run_config import SECTIONS, FinetuneConfig
-from finetune.config.section import Section
+from finetune.config.section import Section, told
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+LONGEST_WORD = 60
+"""Of an unknown key, where it is named."""
 
 
 def read_toml(path: Path) -> FinetuneConfig:
@@ -108,9 +110,9 @@ def recipes() -> tuple[Path, ...]:
 
 def _section(name: str, given: Any) -> Section:
     if name not in SECTIONS:
-        raise ValueError(f"unknown section {name!r}{_hint(name, list(SECTIONS))}")
+        raise ValueError(f"unknown section {told(name)}{_hint(name, list(SECTIONS))}")
     if not isinstance(given, Mapping):
-        raise ValueError(f"{name} must be a section [{name}], got {given!r}")
+        raise ValueError(f"{name} must be a section [{name}], got {told(given)}")
     kind = SECTIONS[name]
     hints = get_type_hints(kind)
     known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
@@ -118,12 +120,12 @@ def _section(name: str, given: Any) -> Section:
         if key not in known:
             everywhere = {k: s for s, c in SECTIONS.items() for k in (f.name for f in fields(c))}  # type: ignore[arg-type]
             elsewhere = f"; it belongs to [{everywhere[key]}]" if key in everywhere else _hint(key, known)
-            raise ValueError(f"unknown key {name}.{key}{elsewhere}")
+            raise ValueError(f"unknown key {name}.{key[:LONGEST_WORD]}{elsewhere}")
     return kind(**{key: _converted(f"{name}.{key}", hints[key], value) for key, value in given.items()})
 
 
 def _hint(word: str, known: list[str]) -> str:
-    near = get_close_matches(word, known, n=1)
+    near = get_close_matches(word[:LONGEST_WORD], known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
 
 
@@ -132,18 +134,21 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
         inner = get_args(kind)
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{name} must be a list, got {value!r}")
+            raise ValueError(f"{name} must be a list, got {told(value)}")
         if inner[-1] is Ellipsis:
             return tuple(_converted(name, inner[0], each) for each in value)
         if len(value) != len(inner):
-            raise ValueError(f"{name} must hold lists of {len(inner)} numbers, got {value!r}")
+            raise ValueError(f"{name} must hold lists of {len(inner)} numbers, got {told(value)}")
         return tuple(_converted(name, each_kind, each) for each_kind, each in zip(inner, value, strict=True))
     wanted = str if get_origin(kind) is Literal else kind
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"{name} is larger than any number here can be; choose a smaller one") from error
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        raise ValueError(f"{name} must be {words[wanted]}, got {value!r}")
+        raise ValueError(f"{name} must be {words[wanted]}, got {told(value)}")
     return value
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.config.section import Section, setting
+from finetune.config.section import Section, setting, told
 
 RESOLUTION_MULTIPLE_PX = 32
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
+LONGEST_NAME = 100
 """Those that accelerate writes to, and that need nothing but their name."""
 
 
@@ -188,8 +189,10 @@ class OutputConfig(Section):
     def __post_init__(self) -> None:
         Section.__post_init__(self)
         plain = self.name.replace("-", "").replace("_", "").replace(".", "").replace(" ", "")
-        if not plain.isalnum() or self.name.startswith("."):
-            raise ValueError(f"output.name must be letters, digits, spaces, . _ -, got {self.name!r}")
+        if not plain.isalnum() or self.name.startswith(".") or len(self.name) > LONGEST_NAME:
+            raise ValueError(
+                f"output.name must be letters, digits, spaces, . _ -, at most {LONGEST_NAME}, got {told(self.name)}"
+            )
         for tracker in self.trackers:
             if tracker not in TRACKERS:
-                raise ValueError(f"output.trackers takes {', '.join(TRACKERS)}, got {tracker!r}")
+                raise ValueError(f"output.trackers takes {', '.join(TRACKERS)}, got {told(tracker)}")

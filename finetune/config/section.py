@@ -23,6 +23,15 @@ def setting(
     return field(default=default, metadata=about)
 
 
+_TOLD = 80
+
+
+def told(value: object) -> str:
+    """As Python writes it, short enough for a sentence."""
+    text = repr(value)
+    return text if len(text) <= _TOLD else f"{text[:_TOLD]}…"
+
+
 class Section:
     """Checks shared by all sections: choices, ranges, and values that have no say."""
 
@@ -36,7 +45,7 @@ class Section:
             name = f"{self.title}.{each.name}"
             choices = get_args(hints[each.name]) if isinstance(value, str) else ()
             if choices and value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {told(value)}")
             numbers = value if isinstance(value, tuple) else (value,)
             for number in numbers:
                 if isinstance(number, int | float) and not isinstance(number, bool):
@@ -44,7 +53,7 @@ class Section:
             when = about["when"]
             if when is not None and value != each.default and getattr(self, when[0]) not in when[1]:
                 raise ValueError(
-                    f"{name} = {value!r} has no say while {self.title}.{when[0]} is {getattr(self, when[0])!r}; "
+                    f"{name} = {told(value)} has no say while {self.title}.{when[0]} is {getattr(self, when[0])!r}; "
                     f"leave it out, or set {when[0]} to {' or '.join(when[1])}"
                 )
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from finetune.config.files import read_toml
 from finetune.model_folder import read_json
 from finetune.run_folder import RunFolder, create_run, list_runs
+from finetune.run_status import Status
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.datasets.places import located
 from studio.home.workspace import Workspace
@@ -115,7 +116,10 @@ def runs(
     """List the runs of this home, newest first, with the state they are truly in."""
     with one_sentence():
         for run in list_runs(open_home(home).runs):
-            status = run.state()
+            try:
+                status = run.state()
+            except ValueError as error:  # a damaged run is named, the others are listed
+                status = Status("failed", message=str(error))
             if as_json:
                 typer.echo(json.dumps({"run": run.name, **asdict(status)}))
             else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from studio.home.text import whole_text
+from finetune.whole_text import whole_text
 
 
 class Listed(NamedTuple):

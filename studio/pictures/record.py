@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from studio.home.text import whole
+from finetune.whole_text import whole
 from studio.render_request import RenderRequest
 
 RECORD_VERSION = 1

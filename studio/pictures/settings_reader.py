@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.home.text import whole_text
+from finetune.whole_text import whole_text
 from studio.pictures.containers import FileTexts, texts_of
 from studio.pictures.foreign_text.a1111 import read_parameters
 from studio.pictures.foreign_text.comfy import read_graph

@@ -6,6 +6,7 @@ No torch, no gradio. Not here: drawing (`studio.ui.finetune.plots`, `studio.ui.f
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from finetune.run_folder import RunFolder
+from finetune.run_rows import read_rows
 from metrics.pictures import FORMATS
 from studio.home.disk import whole_file
 from studio.home.workspace import Workspace
@@ -28,7 +30,7 @@ EMA_SHARE = 0.04
 
 LOG_BYTES = 12_000
 THUMBNAIL_PX, VIEW_PX = 192, 1600
-_FILES = ("steps.jsonl", "validation.jsonl", "samples.jsonl")
+STEPS, VALIDATION, SAMPLES = "steps.jsonl", "validation.jsonl", "samples.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class RunCurves:
 
     peak_bytes: int | None
     learning_rate: float | None
+    damaged: int = 0
+    """Lines of its steps and its validation that were left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class SamplePicture:
     step: int
     index: int
     seed: int
+    prompt: str
     file: Path | None
     error: str | None
 
@@ -87,23 +92,24 @@ class SampleSheet:
 def written(run: RunFolder) -> str:
     """Another text whenever the curves or samples would be others; costs three looks at the disk."""
     found = []
-    for name in _FILES:
+    for name in (STEPS, VALIDATION, SAMPLES):
         try:
             stat = (run.path / name).stat()
             found.append(f"{stat.st_size}.{stat.st_mtime_ns}")
-        except FileNotFoundError:
+        except OSError:
             found.append("-")
     return f"{run.name} {' '.join(found)}"
 
 
 def read_curves(run: RunFolder) -> RunCurves:
     """All curves of a run, a run without steps has empty ones."""
-    rows = run.rows()
-    restarts = tuple(int(row["restart"]) for row in rows if "restart" in row)
-    rows = [row for row in rows if "loss" in row]
+    rows, damaged = read_rows(run.path / STEPS)
+    restarts = tuple(row["restart"] for row in rows if "restart" in row)
+    rows = [row for row in rows if "loss" in row and "step" in row]
     span = max(5.0, EMA_SHARE * len(rows))
     bands = {name: None for row in rows for name in row.get("bands", {})}
-    checks = [row for row in run.rows("validation.jsonl") if "loss" in row]
+    checks, more_damaged = read_rows(run.path / VALIDATION)
+    checks = [row for row in checks if "loss" in row and "step" in row]
     levels = {float(each["sigma"]): None for row in checks for each in row.get("sigmas", [])}
     return RunCurves(
         name=run.name,
@@ -117,6 +123,7 @@ def read_curves(run: RunFolder) -> RunCurves:
         sigmas={level: thinned(_at(checks, level)) for level in sorted(levels)},
         peak_bytes=max((row["peak_bytes"] for row in rows if row.get("peak_bytes")), default=None),
         learning_rate=rows[-1].get("learning_rate") if rows else None,
+        damaged=damaged + more_damaged,
     )
 
 
@@ -153,17 +160,19 @@ def read_samples(run: RunFolder) -> SampleSheet:
     """The newest picture for each step and prompt."""
     found: dict[tuple[int, int], SamplePicture] = {}
     prompts: dict[int, str] = {}
-    for row in run.rows("samples.jsonl"):
-        if "step" not in row or "index" not in row:
+    for row in run.rows(SAMPLES):
+        if not all(key in row for key in ("step", "index", "seed", "prompt")):
             continue
-        step, index = int(row["step"]), int(row["index"])
-        path = None if row.get("file") is None else run.path / str(row["file"])
-        inside = path is not None and path.parent == run.samples and path.is_file()
+        step, index = row["step"], row["index"]
+        path = None if row.get("file") is None else run.path / row["file"]
+        # os.path.isfile, not Path.is_file: that one raises for a name that is too long.
+        inside = path is not None and path.parent == run.samples and os.path.isfile(path)
         error = row.get("error")
         if path is not None and not inside:
             error = "the picture is gone"
-        found[step, index] = SamplePicture(step, index, int(row["seed"]), path if inside else None, error)
-        prompts[index] = str(row["prompt"])
+        prompts[index] = row["prompt"]
+        file = path if inside else None
+        found[step, index] = SamplePicture(step, index, row["seed"], row["prompt"], file, error)
     return SampleSheet(
         prompts=tuple(prompts[index] for index in sorted(prompts)),
         steps=tuple(sorted({step for step, _ in found})),
@@ -195,7 +204,7 @@ def log_tail(run: RunFolder) -> str:
                 end = file.seek(0, 2)
                 file.seek(max(0, end - LOG_BYTES))
                 text = file.read().decode("utf-8", errors="replace")
-        except FileNotFoundError:
+        except OSError:
             continue
         if text:
             return text if end <= LOG_BYTES else text.partition("\n")[2]

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from finetune.processes import KILLED, end_at_once, is_alive
-from finetune.run_folder import RunFolder, Status
+from finetune.run_folder import RunFolder, find_run
+from finetune.run_status import Status
 from studio.home.database import DatabaseBusy, insist
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
@@ -63,10 +64,10 @@ class TrainingJobs:
 
     def _run(self, job: Job) -> RunFolder:
         name = str(job.request.get("run", ""))
-        path = self.workspace.runs / name
-        if not name or path.parent != self.workspace.runs or not (path / "config.json").is_file():
+        run = find_run(self.workspace.runs, name)
+        if run is None:
             raise ValueError(f"there is no run {name!r}; it was deleted or renamed")
-        return RunFolder(path)
+        return run
 
     @staticmethod
     def _set_back(job: Job, run: RunFolder) -> int | None:

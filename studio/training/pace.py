@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from finetune.run_rows import Row, parsed_rows
 
 _TAIL_BYTES = 16_384
 PACE_STEPS = 10
 """Of so many last steps the time is taken, to foresee the end."""
 
 
-def last_rows(path: Path) -> list[dict[str, Any]]:
+def last_rows(path: Path) -> list[Row]:
     """The last steps that count, from the end of a file that may be long."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, 2)
             file.seek(max(0, end - _TAIL_BYTES))
             lines = file.read().decode("utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
+    except OSError:
         return []
-    rows: list[dict[str, Any]] = []
-    for line in lines if end <= _TAIL_BYTES else lines[1:]:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "restart" in row:
-            rows = [each for each in rows if each["step"] <= row["restart"]]
-        elif isinstance(row, dict) and "loss" in row:
-            rows.append(row)
-    return rows
+    rows, _ = parsed_rows(lines if end <= _TAIL_BYTES else lines[1:])
+    return [row for row in rows if "loss" in row]
 
 
-def seconds_per_step(rows: Sequence[dict[str, Any]]) -> float | None:
+def seconds_per_step(rows: Sequence[Row]) -> float | None:
     """Mean of the last ten; None before the first."""
     seconds = [float(row["seconds"]) for row in rows[-PACE_STEPS:] if "seconds" in row]
     return sum(seconds) / len(seconds) if seconds else None

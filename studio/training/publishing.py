@@ -23,6 +23,7 @@ from metrics.pictures import FORMATS
 from studio.models.catalogue import CATALOGUE
 from studio.models.hub_errors import HubError, hub_sentence
 from studio.models.lookup import TOKEN_PLACE
+from studio.training.curves import read_samples
 
 CARD, CURVE, RECIPE = "README.md", "loss.svg", "recipe.toml"
 MAX_SAMPLES = 8
@@ -50,7 +51,7 @@ def write_repository(run: RunFolder, target: Path) -> Path:
         shutil.copytree(weights, target / "transformer")
     samples = _copy_samples(run, target / "samples")
     (target / RECIPE).write_text(write_toml(_without_paths(config)), encoding="utf-8")
-    steps = [(row["step"], row["loss"]) for row in run.rows() if "loss" in row]
+    steps = [(row["step"], row["loss"]) for row in run.rows() if "loss" in row and "step" in row]
     if len(steps) > 1:
         (target / CURVE).write_text(loss_curve(steps), encoding="utf-8")
     (target / CARD).write_text(model_card(run, config, samples, has_curve=len(steps) > 1), encoding="utf-8")
@@ -82,7 +83,8 @@ def model_card(
     """Markdown with the front matter that the hub reads; `samples` are (file, prompt)."""
     lora = config.method.kind == "lora"
     base, licence = _base(config.model.base)
-    status, rows = run.state(), run.rows("validation.jsonl")
+    status = run.state()
+    rows = [row for row in run.rows("validation.jsonl") if "loss" in row and "step" in row]
     front: dict[str, Any] = {
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
@@ -106,7 +108,7 @@ def model_card(
         lines += ["", "## Samples", ""]
         lines += [f"![{prompt}]({file})\n*{prompt}*\n" for file, prompt in samples]
     if rows:
-        first, last = (next(row for row in order if "loss" in row) for order in (rows, rows[::-1]))
+        first, last = rows[0], rows[-1]
         lines += [
             "",
             "## Validation",
@@ -150,21 +152,23 @@ def loss_curve(points: list[tuple[int, float]]) -> str:
 
 def _copy_samples(run: RunFolder, target: Path) -> list[tuple[str, str]]:
     """(file in the repository, prompt) of the last pictures drawn, as JPEG of a side that a page can show."""
-    drawn = [row for row in run.rows("samples.jsonl") if row.get("file")]
-    last = max((row["step"] for row in drawn), default=0)
+    drawn = [picture for picture in read_samples(run).pictures if picture.file is not None]
+    last = max((picture.step for picture in drawn), default=0)
     copied = []
-    for row in [row for row in drawn if row["step"] == last][:MAX_SAMPLES]:
+    for picture in [picture for picture in drawn if picture.step == last][:MAX_SAMPLES]:
+        assert picture.file is not None
         target.mkdir(exist_ok=True)
-        name = f"{row['index']:02d}.jpg"
-        with Image.open(run.path / row["file"], formats=FORMATS) as picture:
-            picture.thumbnail((SAMPLE_PX, SAMPLE_PX))
-            picture.convert("RGB").save(target / name, quality=92)
-        copied.append((f"samples/{name}", str(row["prompt"])))
+        name = f"{picture.index:02d}.jpg"
+        with Image.open(picture.file, formats=FORMATS) as image:
+            image.thumbnail((SAMPLE_PX, SAMPLE_PX))
+            image.convert("RGB").save(target / name, quality=92)
+        copied.append((f"samples/{name}", picture.prompt))
     return copied
 
 
 def _validation_line(row: dict[str, Any]) -> str:
-    bands = " | ".join(f"{row['bands'][band]:.4f}" for band in ("ll", "lh", "hl", "hh"))
+    known = row.get("bands", {})
+    bands = " | ".join(f"{known[band]:.4f}" if band in known else "" for band in ("ll", "lh", "hl", "hh"))
     return f"| {row['step']} | {row['loss']:.4f} | {bands} |"
 
 

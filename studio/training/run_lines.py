@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from finetune.config.run_config import FinetuneConfig
-from finetune.run_folder import RunFolder, Status
+from finetune.run_folder import RunFolder
+from finetune.run_status import Status
 from studio.queue.job import Job
 from studio.training.pace import last_rows, seconds_per_step
 
@@ -90,7 +91,7 @@ def line_of(run: RunFolder, job: Job | None) -> RunLine:
         stage=status.stage,
         seconds_per_step=pace,
         seconds_left=left,
-        changed_at=status.heartbeat_at if status.heartbeat_at else run.config_file.stat().st_mtime,
+        changed_at=status.heartbeat_at if status.heartbeat_at else run.made_at,
         parent="" if config is None else config.output.parent,
         note=notes_of(run).strip().partition("\n")[0],
         loss=rows[-1]["loss"] if rows else None,
@@ -103,10 +104,12 @@ def line_of(run: RunFolder, job: Job | None) -> RunLine:
 def notes_of(run: RunFolder) -> str:
     """As they were written last; at first what the settings say."""
     try:
-        return (run.path / NOTES).read_text(encoding="utf-8")
+        return (run.path / NOTES).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         config = config_or_none(run)
         return "" if config is None else config.output.notes
+    except OSError as error:
+        return f"(notes.txt cannot be read: {error.strerror})"
 
 
 def _judged(run: RunFolder, status: Status, job: Job | None, trouble: str) -> tuple[RunState, str]:

@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from finetune.config.files import differences, to_values
 from finetune.config.run_config import FinetuneConfig
-from finetune.run_folder import Request, RunFolder, create_run, list_runs, write_whole
+from finetune.run_folder import Request, RunFolder, create_run, find_run, list_runs, write_whole
+from finetune.run_rows import is_number
 from studio.datasets.places import located
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
@@ -153,11 +154,10 @@ class Trainings:
         return line_of(self.run(name), self._jobs().get(name))
 
     def run(self, name: str) -> RunFolder:
-        path = self.workspace.runs / name
-        inside = name and not name.startswith(".") and path.parent == self.workspace.runs
-        if not inside or not (path / "config.json").is_file():
+        run = find_run(self.workspace.runs, name)
+        if run is None:
             raise ValueError(f"there is no run {name!r}; it was deleted or renamed")
-        return RunFolder(path)
+        return run
 
     def checkpoints(self, name: str) -> tuple[int, ...]:
         """Steps that it can go on from."""
@@ -186,9 +186,12 @@ class Trainings:
         """What its dry run measured; None before that."""
         try:
             content = json.loads((self.run(name).path / "dry_run.json").read_text(encoding="utf-8"))
-            return Forecast(**{key: content[key] for key in Forecast.__dataclass_fields__})
-        except (OSError, ValueError, KeyError):
+            found = {key: content[key] for key in Forecast.__dataclass_fields__}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        numbers = (value for key, value in found.items() if key != "device")
+        sound = isinstance(found["device"], str) and all(is_number(value) for value in numbers)
+        return Forecast(**found) if sound else None
 
     def compared(self, names: Sequence[str]) -> list[tuple[str, tuple[Any, ...], bool]]:
         """(section.key, value of each run, whether they differ) of every setting."""

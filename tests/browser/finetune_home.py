@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from finetune.config.files import from_values
-from finetune.run_folder import RunFolder, Status, create_run
+from finetune.run_folder import RunFolder, create_run
+from finetune.run_status import Status
 
 STEPS, DONE = 60, 34
 PROMPTS = ("a red hill at dusk", "a lake in fog")

@@ -15,7 +15,8 @@ import pytest
 
 from finetune.config.files import changed
 from finetune.config.run_config import FinetuneConfig
-from finetune.run_folder import FRESH_S, RunFolder, Status, create_run, list_runs, state_of
+from finetune.run_folder import FRESH_S, RunFolder, create_run, list_runs, state_of
+from finetune.run_status import Status
 
 CONFIG = changed(FinetuneConfig(), "output", name="my lake")
 

@@ -118,6 +118,9 @@ def _chips(trainings: Trainings, line: RunLine, curves: RunCurves) -> tuple[RunC
         chips.append(
             RunChip(name="peak", value=_gib(curves.peak_bytes), hint="most memory that a step has taken")
         )
+    if curves.damaged:
+        hint = "lines of steps.jsonl and validation.jsonl that could not be read and are left out"
+        chips.append(RunChip(name="damaged", value=f"{curves.damaged:,}", hint=hint))
     if line.pid is not None:
         chips += _machine(trainings.workspace.runs, line.pid)
     return tuple(chips)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from studio.home.text import whole_text
+from finetune.whole_text import whole_text
 from studio.pictures.foreign_text.a1111 import format_parameters, read_parameters
 from studio.pictures.record import ModelUsed, PictureRecord
 from studio.render_request import RenderRequest

@@ -8,7 +8,8 @@ from typing import Any
 
 from finetune.config.files import from_values
 from finetune.processes import birth
-from finetune.run_folder import RunFolder, Status, create_run
+from finetune.run_folder import RunFolder, create_run
+from finetune.run_status import Status
 
 
 def write_run(

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from finetune.config.files import from_values, parse_toml
-from finetune.run_folder import RunFolder, Status, create_run
+from finetune.run_folder import RunFolder, create_run
+from finetune.run_status import Status
 from studio.models.hub_errors import HubError
 from studio.training.publishing import loss_curve, push, write_repository
 

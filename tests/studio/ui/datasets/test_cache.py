@@ -8,7 +8,8 @@ import gradio as gr
 import pytest
 
 from finetune.config.files import from_values
-from finetune.run_folder import Status, create_run
+from finetune.run_folder import create_run
+from finetune.run_status import Status
 from studio.datasets.places import cache_folder
 from studio.home.workspace import Workspace
 from studio.ui.datasets.cache import CacheHandlers, build_cache_box, wire_cache_box

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from finetune.config.files import from_values
-from finetune.run_folder import RunFolder, Status, create_run
+from finetune.run_folder import RunFolder, create_run
+from finetune.run_status import Status
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
 from studio.queue.table import JobTable

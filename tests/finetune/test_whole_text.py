@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.home.text import whole, whole_text
+from finetune.whole_text import whole, whole_text
 from studio.render_request import RenderRequest
 
 
