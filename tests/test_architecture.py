@@ -23,8 +23,9 @@ LIBRARIES: list[tuple[str, set[str], set[str]]] = [
 
 FLOORS = """
 metrics
-finetune.weight_files finetune.whole_files
-finetune.model_folder
+finetune.weight_files finetune.whole_files finetune.whole_text
+finetune.model_folder finetune.run_rows
+finetune.run_status
 finetune.config finetune.backbones finetune.processes finetune.locking finetune.checkpointing finetune.divergence
 finetune.ema finetune.run_folder finetune.objectives finetune.drawing finetune.optimizers finetune.sharding
 finetune.data finetune.reporting finetune.samples finetune.training_state finetune.checkpoint_adapter

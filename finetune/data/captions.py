@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.whole_text import whole
+
 FILE_NAME = "captions.jsonl"
 HAND = "hand"
 
@@ -53,16 +55,20 @@ class CaptionStore:
             lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise ValueError(
+                f"{self.path} cannot be read ({error.strerror}); move it away, or mend it"
+            ) from error
         changes: list[tuple[str, Caption | None]] = []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
-                entry = json.loads(line)
+                entry = whole(json.loads(line))
                 text = entry["text"]
                 caption = None if text is None else Caption(str(text), str(entry["by"]), float(entry["at"]))
                 changes.append((str(entry["file_name"]), caption))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 if number == len(lines):  # no newline after it: the writer was stopped
                     break
                 raise ValueError(

@@ -15,6 +15,7 @@ from typing import Literal
 
 from finetune.data.archives import unpack_zip
 from finetune.data.captions import CaptionStore
+from finetune.whole_text import whole, whole_text
 from metrics.pictures import SUFFIXES
 
 METADATA = "metadata.jsonl"
@@ -58,6 +59,12 @@ def open_dataset(source: str | Path, *, unpack_to: Path | None = None) -> Datase
     """
     path = Path(source).expanduser()
     if path.is_dir():
+        try:
+            next(path.iterdir(), None)  # what walks the folder would take it for an empty one
+        except OSError as error:
+            raise ValueError(
+                f"{path} cannot be looked into ({error.strerror}); change its permissions"
+            ) from error
         return _read_folder(path)
     if path.suffix.lower() == ".zip":
         if unpack_to is None:
@@ -69,8 +76,8 @@ def open_dataset(source: str | Path, *, unpack_to: Path | None = None) -> Datase
 
 
 def _read_folder(root: Path) -> Dataset:
-    pictures = {p: None for p in _files(root) if Path(p).suffix.lower() in SUFFIXES}
     problems: list[str] = []
+    pictures = {p: None for p in _files(root, problems) if Path(p).suffix.lower() in SUFFIXES}
     texts = _txt_captions(root, problems)
     layout: Layout = "metadata" if (root / METADATA).is_file() else "txt"
     captions: dict[str, str] = {}
@@ -98,15 +105,19 @@ def _read_folder(root: Path) -> Dataset:
     return Dataset(root, layout, tuple(items), tuple(sorted(without)), tuple(problems))
 
 
-def _files(root: Path) -> list[str]:
-    """Everything under `root`, hidden files and folders aside, links that lead out of it too."""
+def _files(root: Path, problems: list[str] | None = None) -> list[str]:
+    """Everything under `root`, hidden files and folders aside, links that lead out of it and names that are no text."""
     inside = root.resolve()
     found = []
     for path in root.rglob("*"):
         relative = path.relative_to(root)
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in relative.parts)
         if not hidden and path.is_file() and path.resolve().is_relative_to(inside):
-            found.append(relative.as_posix())
+            name = relative.as_posix()
+            if whole_text(name) == name:
+                found.append(name)
+            elif problems is not None:
+                problems.append(f"{whole_text(name)} has a name that is no text; rename it.")
     return found
 
 
@@ -135,9 +146,9 @@ def _metadata_captions(path: Path, problems: list[str]) -> dict[str, str]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = whole(json.loads(line))
             name, text = entry["file_name"], entry.get("text", "")
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             problems.append(f'{METADATA} line {number} is no JSON object with "file_name" and "text".')
             continue
         if not isinstance(name, str) or not isinstance(text, str | None):
@@ -145,7 +156,9 @@ def _metadata_captions(path: Path, problems: list[str]) -> dict[str, str]:
             continue
         pure = PurePosixPath(name)
         if pure.is_absolute() or ".." in pure.parts:
-            problems.append(f"{METADATA} line {number}: {name!r} leads out of the folder and is left out.")
+            problems.append(
+                f"{METADATA} line {number}: {name[:80]!r} leads out of the folder and is left out."
+            )
         elif str(pure) in captions:
             problems.append(f"{METADATA} line {number}: {name} was listed before; its first caption counts.")
         else:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from finetune.whole_files import whole_file
+from finetune.whole_text import whole
 
 FILE_NAME = "excluded.json"
 VERSION = 1
@@ -82,16 +83,19 @@ def load_exclusions(root: Path) -> Exclusions:
     """Of the dataset folder `root`; none where nothing was left out yet."""
     path = root / FILE_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = whole(json.loads(path.read_text(encoding="utf-8")))
         if content["version"] > VERSION:
             raise ValueError(f"it is of version {content['version']}, this studio reads {VERSION}")
         found = [Exclusion(name, e["reason"], e["words"]) for name, e in content["found"].items()]
-        if unknown := sorted({e.reason for e in found} - set(get_args(Reason))):
-            raise ValueError(f"unknown reason {unknown[0]!r}")
+        for each in found:
+            if each.reason not in get_args(Reason) or not isinstance(each.words, str):
+                raise ValueError(f"unknown reason {str(each.reason)[:40]!r} of {each.file_name[:80]}")
         hand, kept = frozenset(content["by_hand"]), frozenset(content["kept"])
+        if not all(isinstance(name, str) for name in hand | kept):
+            raise ValueError("by_hand and kept must hold file names")
     except FileNotFoundError:
         return Exclusions()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and scan again") from error
     return Exclusions({exclusion.file_name: exclusion for exclusion in found}, hand, kept)
 

@@ -144,7 +144,7 @@ def _remembered(root: Path) -> dict[str, tuple[tuple[int, int], PictureFacts]]:
         if content["version"] != VERSION:
             return {}
         return {name: (tuple(entry["stamp"]), _facts(entry)) for name, entry in content["facts"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

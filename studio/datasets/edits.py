@@ -85,7 +85,7 @@ class Journal:
             return [_edit(entry) for entry in content]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{self.path} cannot be read ({error}); delete it: the dataset is whole, only undo is lost"
             ) from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.data.dataset import METADATA, Dataset, open_dataset
+from finetune.whole_text import whole_text
 from metrics.pictures import SUFFIXES
 from studio.datasets.watch import DatasetWatch
 from studio.home.disk import disk_words
@@ -49,10 +50,14 @@ class Datasets:
         """Every dataset of the home, in the order of their names. No picture is looked at."""
         found = []
         for folder in sorted(self.workspace.datasets.iterdir(), key=lambda path: path.name.lower()):
-            if folder.is_dir() and not folder.name.startswith("."):
-                start = _start_of(folder)
-                if start is not None:
-                    found.append(DatasetName(folder.name, str(start)))
+            if folder.name.startswith("."):
+                continue
+            try:
+                start = _start_of(folder) if folder.is_dir() else None
+            except OSError:  # that it cannot be looked into is said when it is opened
+                start = folder
+            if start is not None:
+                found.append(DatasetName(whole_text(folder.name), whole_text(str(start))))
         return tuple(found)
 
     def open(self, source: str) -> DatasetWatch:
@@ -111,7 +116,7 @@ class Datasets:
         if not path.is_absolute():
             path = self.workspace.datasets / path
         with disk_words(path):
-            root = path.resolve()
+            root = self._known_as(path).resolve()
         if self.hosted and self.workspace.datasets.resolve() not in root.parents:
             raise ValueError(
                 f"{text[:80]!r} is not a dataset of this studio; choose one from the list, or drop a zip"
@@ -120,6 +125,12 @@ class Datasets:
         if root.suffix.lower() == ".zip" and root.is_file():
             raise ValueError(f"{root.name} is a zip; drop it, and it is unpacked into this studio's home")
         return root
+
+    def _known_as(self, path: Path) -> Path:
+        """The folder that `listed` shows under this path: the same, but for a name that is no text."""
+        if "\ufffd" not in path.name or path.exists():
+            return path
+        return next((one for one in path.parent.glob("*") if whole_text(str(one)) == str(path)), path)
 
     def _free_folder(self, stem: str) -> Path:
         stem = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:_LONGEST_NAME]

@@ -67,7 +67,8 @@ def hold_event(page: Page, name: str) -> Held:
         else:
             route.fallback()
 
-    page.route("**/gradio_api/queue/join*", take)
+    for address in ("**/gradio_api/queue/join*", "**/gradio_api/run/predict*"):
+        page.route(address, take)
     return held
 
 

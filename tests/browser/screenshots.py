@@ -69,7 +69,7 @@ def take(browser: Browser, url: str, name: str, folder: Path) -> None:
     page.wait_for_timeout(2500)
     page.screenshot(path=folder / f"{name}-generate.png", full_page=name == "phone")
     if name == "phone":
-        page.get_by_role("button", name="Show or hide the controls").click()
+        page.get_by_role("button", name="Controls", exact=True).click()
         page.wait_for_timeout(400)
         page.screenshot(path=folder / f"{name}-controls.png", full_page=True)
     page.get_by_role("tab", name="Gallery").click()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser.acting import wait_until_open
+from tests.browser.acting import hold_event, until, wait_until_open
 from tests.browser.conftest import Guard
 from tests.browser.studio_server import Server
 from tests.browser.test_finetune import pick
@@ -66,6 +66,24 @@ def test_toml_fills_the_form(finetune_tab: Page, server: Server) -> None:
     finetune_tab.wait_for_function("!document.querySelector('.ft-problem').hidden")
     assert "did you mean" in (finetune_tab.locator(".ft-problem").text_content() or "")
     assert finetune_tab.locator("#ft-objective-kind").get_by_label("wlf").is_checked()
+
+
+def test_what_is_typed_while_the_room_follows_the_toml_stays(finetune_tab: Page, server: Server) -> None:
+    source = server.workspace.datasets / "hills"
+    finetune_tab.locator(".ft-step > button", has_text="3  Objective").click()
+    following = hold_event(finetune_tab, "sourced")
+    toml_editor(finetune_tab).click()
+    finetune_tab.keyboard.press("Control+A")
+    finetune_tab.keyboard.insert_text(f'[data]\nsource = "{source}"\nresolution_px = 128\n')
+    until(finetune_tab, lambda: bool(following.routes))
+    finetune_tab.keyboard.press("Control+End")
+    finetune_tab.keyboard.insert_text("resolutoin = 3\n")
+    finetune_tab.wait_for_function("!document.querySelector('.ft-problem').hidden")
+    with finetune_tab.expect_response(lambda answer: answer.request == following.routes[0].request):
+        following.let_go()
+    finetune_tab.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    assert "resolutoin" in (toml_editor(finetune_tab).text_content() or "")
+    assert "did you mean" in (finetune_tab.locator(".ft-problem").text_content() or "")
 
 
 def test_checks_then_a_run_into_the_queue_and_out(finetune_tab: Page, server: Server) -> None:

@@ -224,7 +224,7 @@ def test_a_phone_scrolls_one_way_only(new_page: NewPage, server: Server) -> None
         assert box["x"] + box["width"] <= 390
         assert tab.evaluate("node => node.scrollWidth <= node.clientWidth"), tab.inner_text()
     assert not page.locator("#model").is_visible()
-    page.get_by_role("button", name="Show or hide the controls").click()
+    page.get_by_role("button", name="Controls", exact=True).click()
     page.locator("#model").wait_for()
     assert page.evaluate(wide) <= 0
     page.get_by_role("tab", name="Gallery").click()

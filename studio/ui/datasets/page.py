@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from gradio.data_classes import FileData
 
+from finetune.whole_text import whole_text
 from studio.datasets.crops import Wanted
 from studio.datasets.rows import PictureRow
 from studio.datasets.watch import DatasetWatch
@@ -53,7 +54,7 @@ def page_content(watch: DatasetWatch, *, shelf: Shelf, search: str, page: int) -
     except ValueError as error:
         message = f"{error}."
     return DatasetContent(
-        source=str(watch.root),
+        source=whole_text(str(watch.root)),
         version=version,
         shelf=shelf,
         search=search,

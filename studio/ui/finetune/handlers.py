@@ -53,26 +53,28 @@ class FinetuneDesk:
             return (gr.skip(), sight, gr.skip(), gr.skip(), gr.skip())
         return (toml_of(config), FormSightContent(silent=silent), *chart(config, charted))
 
-    def sourced(self, toml: str | None, charted: str, *values: Any) -> Values:
-        """The room has chosen a dataset: as `edited`, and nothing where the TOML said so first."""
-        try:
-            if config_of_toml(written(toml)) == config_of(_by_key(values)):
-                return (gr.skip(),) * 5
-        except WrongSetting:
-            pass
-        return self.edited(charted, *values)
+    def sourced(self, given: str, charted: str, *values: Any) -> Values:
+        """The room shows another dataset: as `edited`, and what it is. Nothing where it was `given` to the room by the
+        TOML, which may have been written on since and says it first."""
+        source = _by_key(values)["data.source"]
+        if source == given:
+            return (gr.skip(),) * 6
+        return (*self.edited(charted, *values), source)
 
     def typed(self, toml: str | None, charted: str) -> Values:
-        """The TOML was changed: (sight, chart, verdict, what is charted, every field). A wrong one leaves the form."""
+        """The TOML was changed: (sight, chart, verdict, what is charted, every field, the dataset). A wrong one leaves
+        the form."""
         try:
             config = config_of_toml(written(toml))
         except WrongSetting as error:
-            untouched = (gr.skip(),) * (3 + len(FIELDS))
+            untouched = (gr.skip(),) * (4 + len(FIELDS))
             return (FormSightContent(problem=str(error), key=error.key), *untouched)
-        return (sight_of(config), *chart(config, charted), *shown_values(config).values())
+        fields = shown_values(config)
+        return (sight_of(config), *chart(config, charted), *fields.values(), fields["data.source"])
 
     def open_page(self, toml: str | None) -> Values:
-        """A page was loaded: the form as this browser left it: (toml, sight, chart, verdict, charted, every field)."""
+        """A page was loaded: the form as this browser left it: (toml, sight, chart, verdict, charted, every field, the
+        dataset)."""
         try:
             config = config_of_toml(written(toml))
         except WrongSetting:  # remembered by an older studio
@@ -83,7 +85,7 @@ class FinetuneDesk:
     def choose_recipe(self, name: str | None, *values: Any) -> Values:
         """A recipe, with the dataset and the name that the form holds."""
         if name is None:
-            return (gr.skip(),) * (5 + len(FIELDS))
+            return (gr.skip(),) * (6 + len(FIELDS))
         shown = {key: value for key, value in _by_key(values).items() if key.startswith(("data.", "output."))}
         try:
             before = config_of(shown)
@@ -160,8 +162,9 @@ def written(toml: str | None) -> str:
 
 
 def filled(config: FinetuneConfig) -> Values:
-    """(toml, sight, chart, verdict, what is charted, every field)"""
-    return (toml_of(config), sight_of(config), *chart(config, ""), *shown_values(config).values())
+    """(toml, sight, chart, verdict, what is charted, every field, the dataset)"""
+    fields = shown_values(config)
+    return (toml_of(config), sight_of(config), *chart(config, ""), *fields.values(), fields["data.source"])
 
 
 def sight_of(config: FinetuneConfig) -> FormSightContent:

@@ -62,6 +62,8 @@ class FinetuneTab:
     trashed: gr.State
     seen: gr.State
     charted: gr.State
+    given: gr.State
+    """The dataset that the form gave to the room."""
 
     def page(self) -> list[Any]:
         """In the order of RunsDesk.news()."""
@@ -73,7 +75,7 @@ class FinetuneTab:
     def filled(self) -> list[Any]:
         """In the order of `.handlers.filled`."""
         form = self.form
-        return [form.toml, form.sight, form.chart, form.verdict, self.charted, *form.widgets()]
+        return [form.toml, form.sight, form.chart, form.verdict, self.charted, *form.widgets(), self.given]
 
 
 def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
@@ -128,10 +130,10 @@ def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
             gr.BrowserState(None, storage_key=f"d4k-finetune-{name}", secret=NO_SECRET, render=False)
             for name in ("run", "trial", "form")
         )
-        trashed, seen, charted = gr.State(""), gr.State({}), gr.State("")
+        trashed, seen, charted, given = gr.State(""), gr.State({}), gr.State(""), gr.State("")
     return FinetuneTab(
         tab, form, checks, dry_run, start, pulse, runs, view, log, samples, grid, (loss, bands, validation), others,
-        log_scale, notes, compare, settings, views, pictures, chosen, trial, memory, trashed, seen, charted,
+        log_scale, notes, compare, settings, views, pictures, chosen, trial, memory, trashed, seen, charted, given,
     )  # fmt: skip
 
 
@@ -177,7 +179,11 @@ def _wire_form(tab: FinetuneTab, desk: FinetuneDesk, demo: gr.Blocks) -> Any:
     form.sight.written(**edited, trigger_mode="always_last", **QUIET)
     room = form.room
     room.source.change(
-        desk.sourced, [form.toml, tab.charted, *widgets], told, trigger_mode="always_last", **QUIET
+        desk.sourced,
+        [tab.given, tab.charted, *widgets],
+        [*told, tab.given],
+        trigger_mode="always_last",
+        **QUIET,
     )
     form.fields["model.base"].change(
         None, form.fields["model.base"], room.model, js="(base) => base", **QUIET

@@ -50,6 +50,7 @@ def run(tmp_path: Path) -> RunFolder:
         row = {
             "step": step,
             "index": 0,
+            "seed": 7,
             "prompt": "a red hill",
             "file": f"samples/{path.name}",
             "error": None,

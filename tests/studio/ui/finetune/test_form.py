@@ -108,41 +108,44 @@ def test_a_wrong_edit_is_told_and_leaves_the_toml(desk: FinetuneDesk) -> None:
     assert (sight.key, "at least 1" in sight.problem) == ("method.rank", True)
 
 
-def test_a_dataset_chosen_in_the_room_reaches_the_toml_once(desk: FinetuneDesk, source: str) -> None:
-    before = toml_of(FinetuneConfig())
-    toml, *_ = desk.sourced(before, "", *values(data__source=source))
-    assert config_of_toml(toml).data.source == source
-    assert desk.sourced(toml, "", *values(data__source=source)) == (SKIP,) * 5
-    assert desk.sourced("[", "", *values(data__source=source))[0] == toml
+def test_a_dataset_chosen_in_the_room_reaches_the_toml(desk: FinetuneDesk, source: str) -> None:
+    toml, *_, given = desk.sourced("", "", *values(data__source=source))
+    assert config_of_toml(toml).data.source == given == source
+
+
+def test_a_dataset_that_the_toml_named_leaves_what_is_typed_since(desk: FinetuneDesk, source: str) -> None:
+    *_, given = desk.typed(f'[data]\nsource = "{source}"', "")
+    assert given == source
+    assert desk.sourced(given, "", *values(data__source=source)) == (SKIP,) * 6
 
 
 def test_typed_toml_fills_the_form_or_is_told(desk: FinetuneDesk) -> None:
-    sight, _, verdict, _, *fields = desk.typed('[objective]\nkind = "wlf"\n', "")
+    sight, _, verdict, _, *fields, _ = desk.typed('[objective]\nkind = "wlf"\n', "")
     assert sight == FormSightContent(silent=sight.silent)
     assert "sigma^2" in verdict
     assert config_of(dict(zip(FIELDS, fields, strict=True))).objective.kind == "wlf"
     sight, *rest = desk.typed("[objective]\nknid = 1", "")
     assert "did you mean 'kind'" in sight.problem
-    assert rest == [SKIP] * (3 + len(FIELDS))
+    assert rest == [SKIP] * (4 + len(FIELDS))
 
 
 def test_an_empty_editor_is_all_defaults(desk: FinetuneDesk) -> None:
     assert desk.check(None, None) == desk.check("", None)
     assert desk.check(None, None).lines
     assert desk.typed(None, "")[0].problem == ""
-    assert desk.sourced(None, "", *values()) == (SKIP,) * 5
+    assert desk.sourced("", "", *values()) == (SKIP,) * 6
 
 
 def test_recipes_fill_the_form_and_keep_its_dataset(desk: FinetuneDesk, source: str) -> None:
     toml, *_ = desk.choose_recipe("micro-4k-lora", *ready(source))
     config = config_of_toml(toml)
     assert (config.data.source, config.output.name, config.schedule.num_steps) == (source, "oil", 60)
-    assert desk.choose_recipe(None, *values()) == (SKIP,) * (5 + len(FIELDS))
+    assert desk.choose_recipe(None, *values()) == (SKIP,) * (6 + len(FIELDS))
 
 
 def test_a_page_opens_with_what_its_browser_kept(desk: FinetuneDesk) -> None:
     kept = toml_of(config_of(shown_values(FinetuneConfig()) | {"method.rank": 3}))
-    toml, sight, _, _, _, *fields = desk.open_page(kept)
+    toml, sight, _, _, _, *fields, _ = desk.open_page(kept)
     assert toml == kept
     assert sight.problem == ""
     assert dict(zip(FIELDS, fields, strict=True))["method.rank"] == 3
@@ -222,7 +225,7 @@ def test_a_run_is_copied_into_the_form(desk: FinetuneDesk, source: str) -> None:
 
 
 def test_filling_says_everything_in_the_pages_order() -> None:
-    toml, sight, figure, verdict, charted, *fields = filled(FinetuneConfig())
+    toml, sight, figure, verdict, charted, *fields, _ = filled(FinetuneConfig())
     assert config_of_toml(toml) == FinetuneConfig()
     assert len(fields) == len(FIELDS)
     assert isinstance(sight, FormSightContent)
