@@ -46,6 +46,7 @@ class DatasetWatch:
         self._decided: dict[str, tuple[bool, bool]] = {}  # by hand, since the last scan began
         self._caption_edits = 0
         self._next: Judging | None = None  # to be scanned for when the scan that runs has ended
+        self.refused = ""
         self._captions = EditedCaptions(dataset.root)
         self._journal = Journal(workspace.datasets / ".undo" / f"{self.id}.json")
         self.scanning = Background("scan", self._scan_changed)
@@ -128,6 +129,12 @@ class DatasetWatch:
         if not self.scan(judging):
             self._next = judging
             self._scan_changed()  # it may have ended in between
+
+    def refuse(self, words: str) -> None:
+        """What was asked for last cannot be, or can where `words` is empty: part of what is shown until it changes."""
+        if words != self.refused:
+            self.refused = words
+            self._changed()
 
     def judge_again(self) -> None:
         """Scan once more with the same settings, for what captions have changed; nothing before the first scan."""

@@ -76,15 +76,13 @@ class DatasetDesk:
             watch = self.datasets.open(source)
         except ValueError as error:
             return DatasetContent(message=f"{error}.", nothing=""), 0, None
-        message = ""
         try:
             watch.judge(judging_of(model, resolution_px, square))
         except ValueError as error:
-            message = f"{error}."
-        content = page_content(watch, shelf=shelf, search=search, page=0)
-        if message:
-            content.message = message
-        return content, 0, plot_of(watch)
+            watch.refuse(f"{error}.")
+        else:
+            watch.refuse("")
+        return page_content(watch, shelf=shelf, search=search, page=0), 0, plot_of(watch)
 
     def show(self, source: str, shelf: Shelf, search: str, page: int) -> tuple[Any, int]:
         """(page, its number) of what there is now, or nothing new where the dataset is not open."""

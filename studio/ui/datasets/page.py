@@ -48,11 +48,11 @@ def page_content(watch: DatasetWatch, *, shelf: Shelf, search: str, page: int) -
     scanned = watch.report is not None
     if scanned:
         watch.views.ask([Wanted(row.file_name, row.crop) for row in here if _can_be_drawn(row)])
-    undo, message = "", ""
+    undo, message = "", watch.refused
     try:
         undo = watch.last_edit()
     except ValueError as error:
-        message = f"{error}."
+        message = message if message else f"{error}."
     return DatasetContent(
         source=whole_text(str(watch.root)),
         version=version,

@@ -56,6 +56,17 @@ def test_a_page_says_what_is_trained_on_and_why_the_others_are_not(desk: Dataset
     assert small.thumbnail is not None  # whole, since no crop can be cut from it
 
 
+def test_a_refusal_is_shown_until_another_wish(desk: DatasetDesk, source: str) -> None:
+    watch = desk.datasets.open(source)
+    before = watch.version()
+    desk.judge(source, "micro-4k", 300, False, "all", "")
+    assert watch.version() != before, "a page that shows less must be told"
+    for shelf in ("all", "left-out"):  # whatever is answered in between
+        assert "got 300; try 320" in shown(desk, source, shelf).message
+    desk.judge(source, "micro-4k", 256, False, "all", "")
+    assert shown(desk, source).message == ""
+
+
 def test_the_line_above_counts(desk: DatasetDesk, source: str) -> None:
     chips = [(number, words) for words, number, _ in shown(desk, source).chips]
     assert chips[0] == ("3", "to train on")
