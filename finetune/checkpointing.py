@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from finetune.json_text import parse_json
 from finetune.whole_files import part_of
 
 TENSORS, NUMBERS, WHOLE = "state.safetensors", "state.json", "whole.json"
@@ -114,7 +115,7 @@ def newest_whole(checkpoints: Path, *, at: int | None = None) -> Found | None:
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors on the CPU, and numbers."""
-    return load_file(folder / TENSORS), json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    return load_file(folder / TENSORS), parse_json((folder / NUMBERS).read_text(encoding="utf-8"))
 
 
 def prune(checkpoints: Path, *, keep: int, keep_every: int) -> None:
@@ -155,7 +156,7 @@ def _steps(checkpoints: Path) -> list[tuple[int, Path]]:
 def _damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint; None for a whole one."""
     try:
-        content = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
+        content = parse_json((folder / WHOLE).read_text(encoding="utf-8"))
         version, sizes = int(content["version"]), dict(content["sizes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{WHOLE}: {error}"

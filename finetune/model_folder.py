@@ -8,13 +8,14 @@ Not here: opening one (`finetune.backbones.checkpoints`), what its weight files 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from finetune.json_text import parse_json
 from finetune.weight_files import SUFFIX, is_whole, variant_of
+from finetune.whole_text import shortened
 
 INDEX = "model_index.json"
 STOCK_VAE = ["diffusers", "AutoencoderKL"]
@@ -48,21 +49,16 @@ _VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.mod
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises ValueError where it is missing or something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing; download the model again") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is not readable JSON ({error}); download the model again") from error
     if not isinstance(content, dict):
         raise ValueError(
             f"{path} holds a {type(content).__name__}, not a JSON object; download the model again"
         )
     return content
-
-
-def _told(value: object) -> str:
-    """For a sentence: short, and text in any encoding."""
-    return str(value)[:80].encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +121,7 @@ class ModelFolder:
 
     @property
     def pipeline_class(self) -> str:
-        return _told(self.index.get("_class_name"))
+        return shortened(str(self.index.get("_class_name")))
 
     @property
     def family(self) -> FamilyName:
@@ -157,7 +153,7 @@ class ModelFolder:
         Not the VAE: whatever class it names, diffusers' own is used.
         """
         return [
-            _told(f"{name} ({entry[0]})")
+            shortened(f"{name} ({entry[0]})")
             for name, entry in self.components.items()
             if name != "vae" and entry[0] not in (None, *_LIBRARIES)
         ]

@@ -27,6 +27,7 @@ from finetune.data.dataset import Dataset, open_dataset
 from finetune.data.encoder_digest import encoder_digest
 from finetune.data.scan import ScanReport, ScanSettings, scan
 from finetune.data.token_limits import token_limits
+from finetune.json_text import parse_json
 from finetune.objectives.losses import energy_of_bands
 from finetune.objectives.wavelet_fit import check_wavelet
 from finetune.run_folder import RunFolder, write_whole
@@ -148,7 +149,7 @@ def prepare(run: RunFolder, config: FinetuneConfig, *, device: torch.device, on_
 
 def open_prepared(run: RunFolder, config: FinetuneConfig) -> Prepared:
     """What `prepare` left. Raises ValueError where any of it is gone."""
-    about = json.loads((run.path / PREPARED).read_text(encoding="utf-8"))
+    about = parse_json((run.path / PREPARED).read_text(encoding="utf-8"))
     data = open_cache(Path(about["cache"]), index_file=run.path / INDEX_COPY)
     kept = read_tensors(run.path / PROMPTS)
     prompts = tuple(
@@ -176,7 +177,7 @@ def open_encoders(
         part = getattr(pipeline, name, None)
         if part is not None:
             part.to(device)
-    settings = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
+    settings = parse_json((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
     with torch.device("meta"):
         pipeline.register_modules(
             transformer=getattr(diffusers, settings["_class_name"]).from_config(settings)
@@ -198,7 +199,7 @@ def _opened_dataset(source: str, unpacked: Path) -> Dataset:
 
 def _refuse_another_dataset(run: RunFolder, data: CachedDataset) -> None:
     path = run.path / PREPARED
-    if path.exists() and json.loads(path.read_text(encoding="utf-8"))["digest"] != data.digest:
+    if path.exists() and parse_json(path.read_text(encoding="utf-8"))["digest"] != data.digest:
         raise ValueError(
             "the dataset is not the one this run began with (pictures, captions or what is left out have changed); "
             "put it back, or duplicate the run and begin anew"

@@ -23,12 +23,13 @@ from typing import Any, Literal
 
 from finetune.config.files import from_values, to_values
 from finetune.config.run_config import FinetuneConfig
+from finetune.json_text import parse_json
 from finetune.locking import tried_lock
 from finetune.processes import birth, is_alive
 from finetune.run_rows import Row, read_rows
 from finetune.run_status import State, Status, trouble_of
 from finetune.whole_files import whole_file
-from finetune.whole_text import whole, whole_text
+from finetune.whole_text import whole_text
 
 VERSION = 1
 FRESH_S = 20.0
@@ -78,13 +79,13 @@ class RunFolder:
     def config(self) -> FinetuneConfig:
         """Raises ValueError for no run, an unreadable one, and one of a newer version."""
         try:
-            content = whole(json.loads(self.config_file.read_text(encoding="utf-8")))
+            content = parse_json(self.config_file.read_text(encoding="utf-8"))
             version, values = int(content["version"]), content["config"]
         except FileNotFoundError as error:
             raise ValueError(
                 f"{self.path} is no run: it has no config.json; give the folder of a run"
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(
                 f"{self.config_file} cannot be read ({error}); restore it, or make a new run"
             ) from error
@@ -117,10 +118,10 @@ class RunFolder:
         """status.json as it lies there. Raises ValueError where it cannot be read."""
         path = self.path / "status.json"
         try:
-            content = whole(json.loads(path.read_text(encoding="utf-8")))
+            content = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}); delete it and resume") from error
         trouble = trouble_of(content)
         if trouble is not None:

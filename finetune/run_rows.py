@@ -6,13 +6,12 @@ Not here: which file a line belongs to (`finetune.run_folder`).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from finetune.whole_text import whole
+from finetune.json_text import parse_json
 
 Row = dict[str, Any]
 
@@ -66,8 +65,8 @@ def is_number(value: object) -> bool:
 def _parsed(line: str) -> Row | None:
     """None for a damaged line."""
     try:
-        row = whole(json.loads(line))
-    except (ValueError, RecursionError):
+        row = parse_json(line)
+    except ValueError:
         return None
     if not isinstance(row, dict) or not ("restart" in row or "step" in row):
         return None

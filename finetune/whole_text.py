@@ -1,8 +1,11 @@
-"""Text from outside, made whole once, where it comes in: afterwards every file, table and answer can hold it."""
+"""Text from outside: made whole once, where it comes in, so that every file, table and answer can hold it; and short
+enough for a sentence, where one names it."""
 
 from __future__ import annotations
 
 from typing import Any
+
+_IN_A_SENTENCE = 80
 
 
 def whole_text(text: str) -> str:
@@ -22,3 +25,13 @@ def whole(value: Any) -> Any:
     if isinstance(value, list):
         return [whole(item) for item in value]
     return value
+
+
+def shortened(text: str) -> str:
+    """At most 80 characters of it."""
+    return text if len(text) <= _IN_A_SENTENCE else f"{text[:_IN_A_SENTENCE]}…"
+
+
+def told(value: object) -> str:
+    """A value as Python writes it, shortened."""
+    return shortened(repr(value))

@@ -24,6 +24,7 @@ LIBRARIES: list[tuple[str, set[str], set[str]]] = [
 FLOORS = """
 metrics
 finetune.weight_files finetune.whole_files finetune.whole_text
+finetune.json_text
 finetune.model_folder finetune.run_rows
 finetune.run_status
 finetune.config finetune.backbones finetune.processes finetune.locking finetune.checkpointing finetune.divergence

@@ -31,6 +31,7 @@ from finetune.captions.loop import (
 )
 from finetune.data.captions import HAND
 from finetune.data.dataset import Dataset
+from finetune.json_text import parse_json
 
 _RETRIES, _LONGEST_PAUSE_S = 3, 60.0
 _REPLY_BYTES = 2**20
@@ -156,7 +157,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _caption_in(reply: bytes) -> str:
     try:
-        text = json.loads(reply)["choices"][0]["message"]["content"]
+        text = parse_json(reply)["choices"][0]["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise Refused("The endpoint's reply is not of the OpenAI kind.") from error
     return as_caption(text if isinstance(text, str) else "")
@@ -166,7 +167,7 @@ def _words_of(error: urllib.error.HTTPError, key: str | None) -> str:
     """Status and the server's own words, shortened, never with the key in them."""
     try:
         body = error.read(_REPLY_BYTES).decode(errors="replace")
-        said = json.loads(body)["error"]
+        said = parse_json(body)["error"]
         text = str(said["message"] if isinstance(said, dict) else said)
     except (OSError, ValueError, KeyError, TypeError):
         text = str(error.reason)

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import tomli_w
 
 from finetune.config.run_config import SECTIONS, FinetuneConfig
-from finetune.config.section import Section, told
+from finetune.config.section import Section
+from finetune.whole_text import told
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 LONGEST_WORD = 60

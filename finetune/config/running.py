@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from finetune.config.section import Section, setting, told
+from finetune.config.section import Section, setting
+from finetune.whole_text import told
 
 RESOLUTION_MULTIPLE_PX = 32
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import field, fields
 from typing import Any, get_args, get_type_hints
 
+from finetune.whole_text import told
+
 
 def setting(
     default: Any,
@@ -21,15 +23,6 @@ def setting(
     """A field; `low` and `high` belong to the range; `when` is (other field of the section, its values)."""
     about = {"help": help_text, "low": low, "high": high, "advanced": advanced, "when": when}
     return field(default=default, metadata=about)
-
-
-_TOLD = 80
-
-
-def told(value: object) -> str:
-    """As Python writes it, short enough for a sentence."""
-    text = repr(value)
-    return text if len(text) <= _TOLD else f"{text[:_TOLD]}…"
 
 
 class Section:

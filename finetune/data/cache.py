@@ -9,7 +9,6 @@ take and clearing them (`finetune.data.cache_space`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from finetune.data.cache_space import CONTENTS, INDEX, LATENTS, TEXT
 from finetune.data.dataset import Dataset
 from finetune.data.exclusions import write_json
 from finetune.data.trained_pixels import trained_pixels
+from finetune.json_text import parse_json
 from finetune.whole_files import sweep_parts
 
 OnProgress = Callable[[str, int, int], bool]
@@ -163,7 +163,7 @@ def open_cache(folder: Path, *, index_file: Path | None = None) -> CachedDataset
     """
     try:
         index_file = folder / INDEX if index_file is None else index_file
-        index = json.loads(index_file.read_text(encoding="utf-8"))
+        index = parse_json(index_file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ValueError(f"{folder} holds no finished cache; build it with `d4k dataset cache`") from error
     except (OSError, ValueError) as error:

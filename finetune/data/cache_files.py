@@ -5,7 +5,6 @@ Not here: what is in them (`finetune.data.cache`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from finetune.data.exclusions import write_json
+from finetune.json_text import parse_json
 from finetune.whole_files import whole_file
 
 VERSION = 1
@@ -64,7 +64,7 @@ class Contents:
     def __init__(self, path: Path, root: Path) -> None:
         self.path, self.root = path, root
         try:
-            known = json.loads(self.path.read_text(encoding="utf-8"))
+            known = parse_json(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # it can be made again
             known = {}
         self._known: dict[str, Any] = known if isinstance(known, dict) else {}

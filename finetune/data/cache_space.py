@@ -5,8 +5,9 @@ Not here: building and reading it (`finetune.data.cache`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from finetune.json_text import parse_json
 
 INDEX, CONTENTS = "index.json", "contents.json"
 LATENTS, TEXT = "latents", "text"
@@ -34,7 +35,7 @@ def clear_cache(folder: Path, *, keep_current: bool = False) -> int:
 def _current(folder: Path) -> set[str]:
     path = folder / INDEX
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = parse_json(path.read_text(encoding="utf-8"))
         names = {name for entry in index["entries"] for name in entry[1:]}
         return names | {index["empty_text"], INDEX, CONTENTS}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.whole_text import whole
+from finetune.json_text import parse_json
 
 FILE_NAME = "captions.jsonl"
 HAND = "hand"
@@ -64,11 +64,11 @@ class CaptionStore:
             if not line.strip():
                 continue
             try:
-                entry = whole(json.loads(line))
+                entry = parse_json(line)
                 text = entry["text"]
                 caption = None if text is None else Caption(str(text), str(entry["by"]), float(entry["at"]))
                 changes.append((str(entry["file_name"]), caption))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines):  # no newline after it: the writer was stopped
                     break
                 raise ValueError(

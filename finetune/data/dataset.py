@@ -8,14 +8,14 @@ Not here: looking at the pictures (`finetune.data.scan`), what is left out (`fin
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from finetune.data.archives import unpack_zip
 from finetune.data.captions import CaptionStore
-from finetune.whole_text import whole, whole_text
+from finetune.json_text import parse_json
+from finetune.whole_text import whole_text
 from metrics.pictures import SUFFIXES
 
 METADATA = "metadata.jsonl"
@@ -69,13 +69,14 @@ def open_dataset(source: str | Path, *, unpack_to: Path | None = None) -> Datase
     if path.suffix.lower() == ".zip":
         if unpack_to is None:
             raise ValueError(f"{path.name} is a zip; say into which folder it is to be unpacked")
-        return _read_folder(unpack_zip(path, unpack_to))
+        return _read_folder(unpack_zip(path, unpack_to), called=path.name)
     if not path.exists():
         raise ValueError(f"{path} is missing; give the folder or the zip of a dataset")
     raise ValueError(f"{path.name} is neither a folder nor a zip; give the folder of pictures and captions")
 
 
-def _read_folder(root: Path) -> Dataset:
+def _read_folder(root: Path, *, called: str = "") -> Dataset:
+    """`called` is the archive that it came from."""
     problems: list[str] = []
     pictures = {p: None for p in _files(root, problems) if Path(p).suffix.lower() in SUFFIXES}
     texts = _txt_captions(root, problems)
@@ -90,7 +91,7 @@ def _read_folder(root: Path) -> Dataset:
     else:
         without = [f"{stem}.txt" for stem in texts if stem not in stems]
     if not pictures:
-        raise ValueError(_no_pictures(root, without))
+        raise ValueError(_no_pictures(root, without, called))
     for name in pictures:
         stem = str(PurePosixPath(name).with_suffix(""))
         if name not in captions and stem in texts:
@@ -146,9 +147,9 @@ def _metadata_captions(path: Path, problems: list[str]) -> dict[str, str]:
         if not line.strip():
             continue
         try:
-            entry = whole(json.loads(line))
+            entry = parse_json(line)
             name, text = entry["file_name"], entry.get("text", "")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             problems.append(f'{METADATA} line {number} is no JSON object with "file_name" and "text".')
             continue
         if not isinstance(name, str) or not isinstance(text, str | None):
@@ -166,9 +167,11 @@ def _metadata_captions(path: Path, problems: list[str]) -> dict[str, str]:
     return captions
 
 
-def _no_pictures(root: Path, without: list[str]) -> str:
+def _no_pictures(root: Path, without: list[str], called: str) -> str:
     nested = sorted(p.parent.relative_to(root).as_posix() for p in root.rglob(METADATA) if p.parent != root)
     remedy = f"give {root / nested[0]}" if nested else "give the folder that holds them"
     counted = f", though {len(without)} captions" if without else ""
     kinds = ", ".join(sorted(suffix.removeprefix(".") for suffix in SUFFIXES))
+    if called:
+        return f"{called} holds no pictures ({kinds}){counted}; zip the folder that holds them"
     return f"{root} holds no pictures ({kinds}){counted}; {remedy}"

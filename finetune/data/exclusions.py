@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from finetune.json_text import parse_json
 from finetune.whole_files import whole_file
-from finetune.whole_text import whole
 
 FILE_NAME = "excluded.json"
 VERSION = 1
@@ -83,7 +83,7 @@ def load_exclusions(root: Path) -> Exclusions:
     """Of the dataset folder `root`; none where nothing was left out yet."""
     path = root / FILE_NAME
     try:
-        content = whole(json.loads(path.read_text(encoding="utf-8")))
+        content = parse_json(path.read_text(encoding="utf-8"))
         if content["version"] > VERSION:
             raise ValueError(f"it is of version {content['version']}, this studio reads {VERSION}")
         found = [Exclusion(name, e["reason"], e["words"]) for name, e in content["found"].items()]
@@ -95,7 +95,7 @@ def load_exclusions(root: Path) -> Exclusions:
             raise ValueError("by_hand and kept must hold file names")
     except FileNotFoundError:
         return Exclusions()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it and scan again") from error
     return Exclusions({exclusion.file_name: exclusion for exclusion in found}, hand, kept)
 

@@ -5,7 +5,6 @@ Not here: fetching (`finetune.data.hub_dataset`).
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from finetune.data.dataset import METADATA
 from finetune.data.exclusions import write_json
 from finetune.data.hub_stream import HubSource
+from finetune.json_text import parse_json
 
 RECORD = "fetch.json"
 VERSION = 1
@@ -59,7 +59,7 @@ def read_record(folder: Path) -> FetchRecord | None:
     if not path.is_file():
         return None
     try:
-        content = dict(json.loads(path.read_text(encoding="utf-8")))
+        content = dict(parse_json(path.read_text(encoding="utf-8")))
         if content.pop("version") != VERSION:
             raise ValueError("it is of another version")
         content["source"] = HubSource(**content["source"])
@@ -83,7 +83,7 @@ def mend_metadata(folder: Path) -> list[str]:
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
         os.truncate(path, len(whole))
-    return [str(json.loads(line)["file_name"]) for line in whole.decode("utf-8").split("\n")[:-1]]
+    return [str(parse_json(line)["file_name"]) for line in whole.decode("utf-8").split("\n")[:-1]]
 
 
 def check_same(

@@ -6,7 +6,6 @@ Facts know nothing of the training resolution, so that another one needs no seco
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from finetune.data.exclusions import write_json
 from finetune.data.near_duplicates import look_hash
+from finetune.json_text import parse_json
 from metrics.pictures import read_picture
 
 MEMORY = "scan.json"
@@ -140,11 +140,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _remembered(root: Path) -> dict[str, tuple[tuple[int, int], PictureFacts]]:
     """Nothing where the memory is missing, damaged or of another version: it can be made again."""
     try:
-        content = json.loads((root / MEMORY).read_text(encoding="utf-8"))
+        content = parse_json((root / MEMORY).read_text(encoding="utf-8"))
         if content["version"] != VERSION:
             return {}
         return {name: (tuple(entry["stamp"]), _facts(entry)) for name, entry in content["facts"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

@@ -5,13 +5,13 @@ Not here: judging captions (`finetune.data.scan`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import AutoTokenizer
 
 from finetune.data.scan import TokenLimit
+from finetune.json_text import parse_json
 from finetune.model_folder import T5_TOKENS, TOKENIZERS, FamilyName
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ class _Counter:
 def _is_silent(text_encoder: Path) -> bool:
     """Without layers it reads nothing: Micro-4K has such a T5, because stock pipelines insist on one."""
     config = text_encoder / "config.json"
-    return not config.is_file() or json.loads(config.read_text(encoding="utf-8")).get("num_layers") == 0
+    return not config.is_file() or parse_json(config.read_text(encoding="utf-8")).get("num_layers") == 0

@@ -6,7 +6,6 @@ Not here: the original code's names (`finetune.lora.keys`), files (`finetune.lor
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from finetune.backbones import FamilyName
+from finetune.json_text import parse_json
 from finetune.lora.keys import LowRank, OriginalLayer, original_layers, split, underscored
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -158,7 +158,7 @@ def _scale(base: str, state: Mapping[str, Tensor], config: Mapping[str, Any], ra
 def _peft_config(metadata: Mapping[str, str]) -> dict[str, Any]:
     """The peft configuration of the transformer that diffusers writes into the header; empty where there is none."""
     try:
-        config = json.loads(metadata.get(_DIFFUSERS_CONFIG, "{}"))
+        config = parse_json(metadata.get(_DIFFUSERS_CONFIG, "{}"))
     except ValueError:
         return {}
     if not isinstance(config, dict):

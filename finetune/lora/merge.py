@@ -7,7 +7,6 @@ Not here: reading adapters (`finetune.lora.files`).
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from finetune.backbones import checkpoints, family_of
 from finetune.data.exclusions import write_json
+from finetune.json_text import parse_json
 from finetune.lora.files import read_adapter
 from finetune.lora.keys import LowRank
 from finetune.lora.matching import MatchReport
@@ -116,7 +116,7 @@ def _shards(folder: Path) -> list[Path]:
     inside = folder / "transformer"
     indices = [path for path in inside.glob("*.safetensors.index.json") if ".fp16." not in path.name]
     if indices:
-        names: Mapping[str, str] = json.loads(indices[0].read_text(encoding="utf-8"))["weight_map"]
+        names: Mapping[str, str] = parse_json(indices[0].read_text(encoding="utf-8"))["weight_map"]
         return [inside / name for name in sorted(set(names.values()))]
     plain = inside / "diffusion_pytorch_model.safetensors"
     if not plain.is_file():
@@ -142,6 +142,6 @@ def _copy_untouched(folder: Path, target: Path) -> None:
                 shutil.copyfile(path, target / relative)
     config = target / "vae" / "config.json"
     if config.is_file():
-        values = json.loads(config.read_text(encoding="utf-8"))
+        values = parse_json(config.read_text(encoding="utf-8"))
         if values.get("_class_name") != "AutoencoderKL":  # the published code's own class
             write_json(config, {**values, "_class_name": "AutoencoderKL"})

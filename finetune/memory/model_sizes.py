@@ -6,7 +6,6 @@ Not here: what a picture or a training takes beside the weights (`finetune.memor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from torch import nn
 
 from finetune.backbones import family_of
 from finetune.backbones.full_size import FULL_SIZE_TRANSFORMERS, FULL_SIZE_VAE, SHAPED_LIKE, TEXT_ENCODERS
+from finetune.json_text import parse_json
 
 MICRO_4K = Path(__file__).parents[2] / "assets" / "micro-4k"
 
@@ -68,7 +68,7 @@ def folder_sizes(folder: str | Path) -> Mapping[str, ComponentSize]:
         "transformer": family_of(folder).transformer_class.from_config,
         "vae": AutoencoderKL.from_config,
     }
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    index = parse_json((folder / "model_index.json").read_text(encoding="utf-8"))
     sizes = {name: _size_of(_of_config(kind, folder / name)) for name, kind in kinds.items()}
     for name in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         if isinstance(index.get(name), list) and index[name][1] is not None:
@@ -99,7 +99,7 @@ def _size_of(module: nn.Module) -> ComponentSize:
 
 
 def _of_config(build: Callable[[Any], nn.Module], folder: Path) -> nn.Module:
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = parse_json((folder / "config.json").read_text(encoding="utf-8"))
     ours = ("stride", "f16_alignment")  # stock classes would warn of them
     with torch.device("meta"):
         return build({key: value for key, value in settings.items() if key not in ours})

@@ -17,6 +17,7 @@ import typer
 from tqdm import tqdm
 
 from finetune.config.files import read_toml
+from finetune.json_text import parse_json
 from finetune.model_folder import read_json
 from finetune.run_folder import RunFolder, create_run, list_runs
 from finetune.run_status import Status
@@ -65,7 +66,7 @@ def train(
     code = _watched(run, training_command(run.path, dry_run=dry_run, from_step=from_step))
     ended = run.state()
     if dry_run and code == 0:
-        typer.echo(json.dumps(json.loads((run.path / "dry_run.json").read_text(encoding="utf-8"))))
+        typer.echo(json.dumps(parse_json((run.path / "dry_run.json").read_text(encoding="utf-8"))))
     typer.echo(f"{ended.state}: {ended.message}", err=code != 0)
     if code:
         typer.echo(f"the whole of it is in {run.log} and {run.path / 'console.txt'}", err=True)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from finetune.json_text import parse_json
 from metrics.catalogue import card
 from studio.home.disk import whole_file
 
@@ -25,7 +26,7 @@ class ScoreCache:
     def get(self, path: Path, metrics: tuple[str, ...]) -> dict[str, float]:
         """What is known of the file, of these metrics; empty for a file that is gone."""
         try:
-            known = json.loads(self._note(path).read_text(encoding="utf-8"))
+            known = parse_json(self._note(path).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return {
@@ -39,7 +40,7 @@ class ScoreCache:
         note = self._note(path)
         note.parent.mkdir(parents=True, exist_ok=True)
         try:
-            known = json.loads(note.read_text(encoding="utf-8"))
+            known = parse_json(note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             known = {}
         known |= {name: {"value": value, "version": card(name).version} for name, value in scores.items()}

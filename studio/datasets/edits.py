@@ -14,6 +14,7 @@ from pathlib import Path
 
 from finetune.data.captions import HAND, Caption, CaptionStore
 from finetune.data.exclusions import Exclusions
+from finetune.json_text import parse_json
 from studio.home.disk import disk_words, whole_file
 
 KEPT_EDITS = 50
@@ -81,11 +82,11 @@ class Journal:
     def edits(self) -> list[Edit]:
         """Oldest first. A damaged file is said so: forgetting how it was must not pass unseen."""
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = parse_json(self.path.read_text(encoding="utf-8"))
             return [_edit(entry) for entry in content]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{self.path} cannot be read ({error}); delete it: the dataset is whole, only undo is lost"
             ) from error

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune.data.scan import ScanSettings, TokenLimit
+from finetune.json_text import parse_json
 from finetune.model_folder import T5_TOKENS, TOKENIZERS
 from studio.datasets.places import picture_multiple_px
 from studio.models.catalogue import ModelEntry
@@ -74,5 +74,5 @@ class _Counter:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     return content

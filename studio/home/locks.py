@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from finetune.json_text import parse_json
 from finetune.locking import tried_lock
 from finetune.processes import birth, is_alive
 from studio.home.code_mark import code_mark
@@ -49,7 +50,7 @@ def lock_note(path: Path) -> dict[str, object]:
     For looking only: trying the lock would turn away whoever wants it at that moment.
     """
     try:
-        note = json.loads(note_file(path).read_bytes())
+        note = parse_json(note_file(path).read_bytes())
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from finetune.json_text import parse_json
 from finetune.model_folder import read_json
 from finetune.weight_files import num_values
 from studio.home.disk import whole_file
@@ -31,7 +32,7 @@ def footprint_of(entry: ModelEntry, home: Path) -> Footprint | None:
     if entry.id in (known := _of_catalogue()):
         return known[entry.id]
     try:
-        return Footprint.from_dict(json.loads(_kept_at(entry, home).read_text(encoding="utf-8")))
+        return Footprint.from_dict(parse_json(_kept_at(entry, home).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None  # never opened, or written by another version: measured again at its next opening
 
@@ -144,7 +145,7 @@ def _encode_bytes(class_name: str, folder: Path) -> int:
 
 @cache
 def _of_catalogue() -> Mapping[str, Footprint]:
-    listed = json.loads(CATALOGUE_FILE.read_text(encoding="utf-8"))
+    listed = parse_json(CATALOGUE_FILE.read_text(encoding="utf-8"))
     return {name: Footprint.from_dict(values) for name, values in listed.items()}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from finetune.json_text import parse_json
 from studio.memory_rungs import Footprint, RenderMemory, Rung, render_memory
 
 FILE = "measured.jsonl"
@@ -115,7 +116,7 @@ def _read(lines: Iterable[str]) -> Iterable[Measurement]:
     names = {field.name for field in fields(Measurement)}
     for line in lines:
         try:
-            values = json.loads(line)
+            values = parse_json(line)
         except ValueError:  # a line cut off by a full disk
             continue
         if isinstance(values, dict) and values.keys() == names:

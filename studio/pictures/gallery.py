@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.json_text import parse_json
 from studio.home.database import Database, DatabaseBusy, NotThere
 from studio.home.ownership import Viewer, everybody, mine, prepare
 from studio.home.settings import LOCAL_MAX_MEGAPIXELS
@@ -214,8 +215,8 @@ class Gallery:
         """None for a row whose record is broken here and in the file; `unreadable` names it then."""
         path = self.files.master(row["id"])
         try:
-            record = PictureRecord.from_dict(json.loads(row["record"]))
-        except (ValueError, TypeError, RecursionError):
+            record = PictureRecord.from_dict(parse_json(row["record"]))
+        except (ValueError, TypeError):
             try:
                 record = importable(path, read_settings(path))
             except ValueError as error:

@@ -6,13 +6,13 @@ Not here: finding the texts (`studio.pictures.containers`), reading them (`studi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finetune.json_text import parse_json
 from finetune.whole_text import whole_text
 from studio.pictures.containers import FileTexts, texts_of
 from studio.pictures.foreign_text.a1111 import read_parameters
@@ -131,8 +131,8 @@ def _maker(texts: Mapping[str, str]) -> str:
 
 def _studio_settings(path: Path, text: str, found: FileTexts) -> PictureSettings:
     try:
-        record = PictureRecord.from_dict(json.loads(text))
-    except (ValueError, RecursionError) as error:
+        record = PictureRecord.from_dict(parse_json(text))
+    except ValueError as error:
         raise ValueError(
             f"{path.name} holds a studio record that cannot be read ({error}); update the studio, or set the "
             "form by hand"

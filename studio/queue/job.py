@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
+
+from finetune.json_text import parse_json
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Direction = Literal["up", "down", "front", "back"]
@@ -140,8 +141,8 @@ class _Cells:
         if (text := self.text(name)) == "":
             return None
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse_json(text)
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             self.wrong.append(f"{name} is no JSON object")

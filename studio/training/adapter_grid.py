@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from finetune.checkpoint_adapter import adapter_path, adapter_steps, export_step
+from finetune.json_text import parse_json
 from finetune.run_folder import RunFolder, write_whole
 from studio.models.adapters import file_digest
 from studio.models.catalogue import CATALOGUE, ModelEntry
@@ -187,7 +188,7 @@ def submit_grid(run: RunFolder, grid: Grid, *, jobs: JobTable, gallery: Gallery)
 def remembered_settings(run: RunFolder) -> GridSettings | None:
     """Of the grid that was asked for last; None where none was, or where the file is not to be read."""
     try:
-        values = json.loads((run.path / FILE).read_text(encoding="utf-8"))
+        values = parse_json((run.path / FILE).read_text(encoding="utf-8"))
         return GridSettings(
             **{**values, "steps": tuple(values["steps"]), "strengths": tuple(values["strengths"])}
         )

@@ -5,7 +5,6 @@ Not here: what a run really takes (a dry run measures it, `finetune.dry_run`).
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Literal
 import psutil
 
 from finetune.config.run_config import FinetuneConfig
+from finetune.json_text import parse_json
 from studio.home.disk import free_mib
 from studio.memory.free import graphics_card
 from studio.memory.training_footprints import (
@@ -155,7 +155,7 @@ def _shapes(path: Path) -> Iterator[list[int]]:
     """Of every tensor of a safetensors file: 8 bytes of length, then JSON."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
+        header = parse_json(file.read(length))
     for name, about in header.items():
         if name != "__metadata__":
             yield about["shape"]

@@ -7,7 +7,6 @@ Not here: checks before a start (`studio.training.preflight`), curves (`studio.t
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from finetune.config.files import differences, to_values
 from finetune.config.run_config import FinetuneConfig
+from finetune.json_text import parse_json
 from finetune.run_folder import Request, RunFolder, create_run, find_run, list_runs, write_whole
 from finetune.run_rows import is_number
 from studio.datasets.places import located
@@ -185,9 +185,9 @@ class Trainings:
     def forecast(self, name: str) -> Forecast | None:
         """What its dry run measured; None before that."""
         try:
-            content = json.loads((self.run(name).path / "dry_run.json").read_text(encoding="utf-8"))
+            content = parse_json((self.run(name).path / "dry_run.json").read_text(encoding="utf-8"))
             found = {key: content[key] for key in Forecast.__dataclass_fields__}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         numbers = (value for key, value in found.items() if key != "device")
         sound = isinstance(found["device"], str) and all(is_number(value) for value in numbers)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from finetune.config.run_config import FinetuneConfig
+from finetune.json_text import parse_json
 from finetune.objectives.band_weights import BandCurves as BandCurves
 from finetune.objectives.band_weights import band_curves
 from studio.models.catalogue import ModelEntry
@@ -73,5 +73,5 @@ def _patch(entry: ModelEntry, folder: Path | None) -> int:
 def _json(folder: Path | None, name: str) -> dict[str, Any] | None:
     if folder is None or not (folder / name).is_file():
         return None
-    content: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
+    content: dict[str, Any] = parse_json((folder / name).read_text(encoding="utf-8"))
     return content

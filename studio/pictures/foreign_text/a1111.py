@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
+from finetune.json_text import parse_json
 from studio.pictures.foreign_text.reading import Reading
 from studio.pictures.record import PictureRecord
 
@@ -149,7 +150,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 def _unquoted(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         try:
-            return str(json.loads(value))
+            return str(parse_json(value))
         except ValueError:
             return value[1:-1]
     return value

@@ -7,10 +7,10 @@ are told apart by their latents: the one that begins from an empty latent compos
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from finetune.json_text import parse_json
 from studio.pictures.foreign_text.reading import Reading
 
 Graph = Mapping[str, Mapping[str, Any]]
@@ -70,8 +70,8 @@ def read_graph(text: str) -> Reading:
 
 def _graph(text: str) -> Graph:
     try:
-        graph = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        graph = parse_json(text)
+    except ValueError as error:
         raise ValueError(f"its ComfyUI graph is no JSON ({error})") from error
     if not isinstance(graph, dict) or len(graph) > _MAX_NODES:
         raise ValueError("its ComfyUI graph is not of the form {id: node}")

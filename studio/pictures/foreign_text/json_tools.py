@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from finetune.json_text import parse_json
 from studio.pictures.foreign_text.reading import Reading
 
 Plain = dict[str, Any]
@@ -115,8 +115,8 @@ def read_novelai(text: str) -> Reading:
 def parsed(text: str, tool: str) -> Plain:
     """ValueError unless it is a JSON object."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise ValueError(f"its {tool} text is no JSON ({error})") from error
     if not isinstance(value, dict):
         raise ValueError(f"its {tool} text is no JSON object")

@@ -12,19 +12,12 @@ from PIL import Image
 from finetune.config.files import changed, from_values
 from finetune.config.run_config import FinetuneConfig
 from finetune.data.exclusions import Exclusion, load_exclusions, save_exclusions
-from studio.home.workspace import Workspace
 from studio.memory.training_footprints import training_footprint
-from studio.queue.table import JobTable
 from studio.training import needs as training_needs
 from studio.training import preflight as training_preflight
 from studio.training.needs import Check
 from studio.training.preflight import check_all
 from studio.training.runs import Forecast, Trainings
-
-
-@pytest.fixture
-def trainings(workspace: Workspace) -> Trainings:
-    return Trainings(workspace, JobTable(workspace.database))
 
 
 @pytest.fixture

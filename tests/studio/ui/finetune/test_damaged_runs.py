@@ -14,7 +14,6 @@ from finetune.run_folder import RunFolder, list_runs
 from finetune.run_rows import LARGEST
 from studio.cli.main import app
 from studio.home.workspace import Workspace
-from studio.queue.table import JobTable
 from studio.training.runs import Trainings
 from studio.ui.finetune.runs import RunsDesk
 from tests.studio.ui.finetune.test_runs import event, look, write_run
@@ -145,19 +144,9 @@ ODD: dict[str, Damage] = {
 """What costs a line, a sample or a note, and not the run."""
 
 
-@pytest.fixture
-def trainings(workspace: Workspace, jobs: JobTable) -> Trainings:
-    return Trainings(workspace, jobs)
-
-
-@pytest.fixture
-def desk(trainings: Trainings) -> RunsDesk:
-    return RunsDesk(trainings)
-
-
 @pytest.mark.parametrize("spoil", [*NAMED.values(), *ODD.values()], ids=[*NAMED, *ODD])
 def test_the_others_are_as_before_and_it_can_be_thrown_away(
-    desk: RunsDesk, trainings: Trainings, workspace: Workspace, spoil: Damage
+    runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace, spoil: Damage
 ) -> None:
     write_run(workspace.runs, "older", "done")
     bad = write_run(workspace.runs, "bad", "stopped")
@@ -168,12 +157,12 @@ def test_the_others_are_as_before_and_it_can_be_thrown_away(
     assert set(listed) == set(whole)
     for name in ("older", "newer"):
         assert listed[name] == whole[name]
-    desk.version(["bad", "older"])
-    shown = look(desk, "bad", {}, others=["older"])
+    runs_desk.version(["bad", "older"])
+    shown = look(runs_desk, "bad", {}, others=["older"])
     for part in ("list", "view", "log", "samples"):
         shown[part].model_dump_json()  # what a browser gets
-    desk.choose("bad")
-    assert desk.act(event(action="delete", name="bad"), "")[1]
+    runs_desk.choose("bad")
+    assert runs_desk.act(event(action="delete", name="bad"), "")[1]
     assert {line.name for line in trainings.listed()} == {"older", "newer"}
 
 
@@ -205,13 +194,15 @@ def test_the_command_line_lists_all(workspace: Workspace, more: tuple[str, ...])
     assert set(names) <= {word.strip('",') for word in done.stdout.split()}
 
 
-def test_a_folder_whose_name_is_no_text(desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
+def test_a_folder_whose_name_is_no_text(
+    runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace
+) -> None:
     run = write_run(workspace.runs, "older", "done")
     run.path.rename(os.fsdecode(os.fsencode(workspace.runs) + b"/hill-\xff"))
     (line,) = trainings.listed()
     assert line.name == "hill-\ufffd"
-    look(desk, line.name, {})["view"].model_dump_json()
-    desk.act(event(action="delete", name=line.name), "")
+    look(runs_desk, line.name, {})["view"].model_dump_json()
+    runs_desk.act(event(action="delete", name=line.name), "")
     assert list_runs(workspace.runs) == []
 
 
@@ -224,11 +215,11 @@ def test_what_is_no_run_is_not_listed(trainings: Trainings, workspace: Workspace
     assert trainings.changes().count("\n") == 0
 
 
-def test_damaged_lines_are_counted(trainings: Trainings, workspace: Workspace, desk: RunsDesk) -> None:
+def test_damaged_lines_are_counted(trainings: Trainings, workspace: Workspace, runs_desk: RunsDesk) -> None:
     run = write_run(workspace.runs, "bad", "stopped")
-    assert "damaged" not in {chip.name for chip in look(desk, "bad", {})["view"].chips}
+    assert "damaged" not in {chip.name for chip in look(runs_desk, "bad", {})["view"].chips}
     with (run.path / "steps.jsonl").open("a") as file:
         file.write("[]\n{\n" + ROW % "0.5" + '{"step": 14, "lo')  # the last one a crash cut short
-    chips = {chip.name: chip.value for chip in look(desk, "bad", {})["view"].chips}
+    chips = {chip.name: chip.value for chip in look(runs_desk, "bad", {})["view"].chips}
     assert chips["damaged"] == "2"
     assert trainings.line("bad").loss == 0.5

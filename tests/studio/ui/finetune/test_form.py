@@ -26,11 +26,6 @@ SKIP = gr.skip()
 
 
 @pytest.fixture
-def trainings(workspace: Workspace, jobs: JobTable) -> Trainings:
-    return Trainings(workspace, jobs)
-
-
-@pytest.fixture
 def desk(trainings: Trainings) -> FinetuneDesk:
     return FinetuneDesk(trainings)
 

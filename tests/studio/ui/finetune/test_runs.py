@@ -18,7 +18,6 @@ from finetune.run_folder import RunFolder, create_run
 from finetune.run_status import Status
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
-from studio.queue.table import JobTable
 from studio.training.curves import MAX_POINTS
 from studio.training.runs import Trainings
 from studio.ui.finetune import run_view
@@ -42,16 +41,6 @@ PARTS = (
 )
 
 
-@pytest.fixture
-def trainings(workspace: Workspace, jobs: JobTable) -> Trainings:
-    return Trainings(workspace, jobs)
-
-
-@pytest.fixture
-def desk(trainings: Trainings) -> RunsDesk:
-    return RunsDesk(trainings)
-
-
 def write_run(runs: Path, name: str, state: str, *, steps: int = 12, parent: str = "") -> RunFolder:
     values = {"output": {"name": name, "parent": parent}, "schedule": {"num_steps": 40}}
     run = create_run(runs, from_values({**values, "data": {"source": "x"}}))
@@ -70,8 +59,10 @@ def a_step(step: int) -> dict[str, Any]:
     return {"step": step, "loss": 1 / step, "bands": bands, "grad_norm": 1.0, "seconds": 2.0}
 
 
-def look(desk: RunsDesk, chosen: str | None, seen: dict[str, str], **more: Any) -> dict[str, Any]:
-    found = desk.news(chosen, more.get("others", []), more.get("log", False), more.get("trashed", ""), seen)
+def look(runs_desk: RunsDesk, chosen: str | None, seen: dict[str, str], **more: Any) -> dict[str, Any]:
+    found = runs_desk.news(
+        chosen, more.get("others", []), more.get("log", False), more.get("trashed", ""), seen
+    )
     assert len(found) == len(PARTS)
     return dict(zip(PARTS, found, strict=True))
 
@@ -84,54 +75,54 @@ def sent(found: dict[str, Any]) -> set[str]:
     return {part for part, value in found.items() if value != SKIP} - {"seen"}
 
 
-def test_an_empty_home(desk: RunsDesk) -> None:
-    found = look(desk, None, {})
+def test_an_empty_home(runs_desk: RunsDesk) -> None:
+    found = look(runs_desk, None, {})
     assert found["list"].rows == ()
     assert found["view"].name == ""
     assert found["loss"]["visible"] is False
 
 
-def test_only_news_is_sent(desk: RunsDesk, workspace: Workspace) -> None:
+def test_only_news_is_sent(runs_desk: RunsDesk, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "running")
-    first = look(desk, "oil", {})
+    first = look(runs_desk, "oil", {})
     assert sent(first) == set(PARTS) - {"seen"}
-    assert sent(look(desk, "oil", first["seen"])) <= {"view"}, "the machine's own numbers may change"
+    assert sent(look(runs_desk, "oil", first["seen"])) <= {"view"}, "the machine's own numbers may change"
     run.append("steps.jsonl", a_step(13))
-    news = look(desk, "oil", first["seen"])
+    news = look(runs_desk, "oil", first["seen"])
     assert {"list", "view", "loss", "bands", "validation"} <= sent(news)
     assert "samples" not in sent(news)
     assert news["loss"]["value"].data[0].x[-1] == 13
-    logged = look(desk, "oil", news["seen"], log=True)
+    logged = look(runs_desk, "oil", news["seen"], log=True)
     assert {"loss", "bands", "validation"} <= sent(logged)
     assert "list" not in sent(logged)
 
 
-def test_the_version_follows_what_is_watched(desk: RunsDesk, workspace: Workspace) -> None:
+def test_the_version_follows_what_is_watched(runs_desk: RunsDesk, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "stopped")
-    before = desk.version(["oil"])
-    assert desk.version(["oil"]) == before
+    before = runs_desk.version(["oil"])
+    assert runs_desk.version(["oil"]) == before
     run.append("steps.jsonl", a_step(13))
-    assert desk.version(["oil"]) != before
-    before = desk.version([])
+    assert runs_desk.version(["oil"]) != before
+    before = runs_desk.version([])
     run.append("steps.jsonl", a_step(14))
-    assert desk.version([]) == before, "curves of a run that nobody looks at"
+    assert runs_desk.version([]) == before, "curves of a run that nobody looks at"
     run.say(Status("stopped", step=14, num_steps=40))
-    assert desk.version([]) != before
-    assert "there is no run" in desk.version(["gone"])
+    assert runs_desk.version([]) != before
+    assert "there is no run" in runs_desk.version(["gone"])
 
 
-def test_a_death_without_a_word_is_news(desk: RunsDesk, workspace: Workspace) -> None:
+def test_a_death_without_a_word_is_news(runs_desk: RunsDesk, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "running")
-    before = desk.version(["oil"])
+    before = runs_desk.version(["oil"])
     content = json.loads((run.path / "status.json").read_text())
     (run.path / "status.json").write_text(json.dumps(content | {"pid_born": "long ago"}))
-    assert desk.version(["oil"]) != before
-    assert look(desk, "oil", {})["view"].state == "interrupted"
+    assert runs_desk.version(["oil"]) != before
+    assert look(runs_desk, "oil", {})["view"].state == "interrupted"
 
 
-def test_the_view_in_words(desk: RunsDesk, workspace: Workspace) -> None:
+def test_the_view_in_words(runs_desk: RunsDesk, workspace: Workspace) -> None:
     write_run(workspace.runs, "oil", "running", parent="root")
-    found = look(desk, "oil", {})["view"]
+    found = look(runs_desk, "oil", {})["view"]
     assert found.progress == "step 12 of 40 · 2.0 s per step · 56 s left"
     assert (found.fraction, found.parent) == (pytest.approx(0.3), "root")
     chips = {chip.name: chip.value for chip in found.chips}
@@ -143,44 +134,44 @@ def test_the_view_in_words(desk: RunsDesk, workspace: Workspace) -> None:
 
 
 def test_memory_of_the_graphics_card_is_shown_while_it_trains(
-    desk: RunsDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    runs_desk: RunsDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(workspace.runs, "oil", "running")
     write_run(workspace.runs, "ended", "done")
     monkeypatch.setattr(run_view, "graphics_card", lambda: ("Some Card", 10 * 2**30, 80 * 2**30))
     run_view._card.cache_clear()
-    chips = {chip.name: chip for chip in look(desk, "oil", {})["view"].chips}
+    chips = {chip.name: chip for chip in look(runs_desk, "oil", {})["view"].chips}
     assert (chips["GPU"].value, chips["GPU"].hint) == ("70.0 GiB", "memory in use of 80.0 GiB, Some Card")
-    assert "GPU" not in {chip.name for chip in look(desk, "ended", {})["view"].chips}
+    assert "GPU" not in {chip.name for chip in look(runs_desk, "ended", {})["view"].chips}
     monkeypatch.setattr(run_view, "graphics_card", lambda: None)
     run_view._card.cache_clear()
-    assert "GPU" not in {chip.name for chip in look(desk, "oil", {})["view"].chips}
+    assert "GPU" not in {chip.name for chip in look(runs_desk, "oil", {})["view"].chips}
     run_view._card.cache_clear()
 
 
-def test_bands_are_drawn_as_trained_and_as_validated(desk: RunsDesk, workspace: Workspace) -> None:
+def test_bands_are_drawn_as_trained_and_as_validated(runs_desk: RunsDesk, workspace: Workspace) -> None:
     write_run(workspace.runs, "oil", "done")
-    traces = {trace.name: trace for trace in desk.plots("oil", [], False)[1]["value"].data}
+    traces = {trace.name: trace for trace in runs_desk.plots("oil", [], False)[1]["value"].data}
     assert list(traces) == ["LL", "LH", "HL", "HH", "LL validated"]
     assert (list(traces["LL validated"].x), list(traces["LL validated"].y)) == ([0, 10], [1, 1])
 
 
-def test_curves_on_the_page_are_small(desk: RunsDesk, workspace: Workspace) -> None:
+def test_curves_on_the_page_are_small(runs_desk: RunsDesk, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "stopped", steps=0)
     lines = "".join(json.dumps(a_step(step)) + "\n" for step in range(1, 3001))
     (run.path / "steps.jsonl").write_text(lines)
-    for plot in desk.plots("oil", [], False)[:2]:
+    for plot in runs_desk.plots("oil", [], False)[:2]:
         for trace in plot["value"].data:
             assert 100 < len(trace.x) <= MAX_POINTS or trace.name == "LL validated"
 
 
-def test_restarts_and_other_runs_in_the_loss_chart(desk: RunsDesk, workspace: Workspace) -> None:
+def test_restarts_and_other_runs_in_the_loss_chart(runs_desk: RunsDesk, workspace: Workspace) -> None:
     from studio.ui.finetune.plots import loss_plot
 
     run = write_run(workspace.runs, "oil", "stopped")
     run.mark_restart(8)
     write_run(workspace.runs, "other", "done")
-    main, other = (desk.shelf.of(desk.trainings, name) for name in ("oil", "other"))
+    main, other = (runs_desk.shelf.of(runs_desk.trainings, name) for name in ("oil", "other"))
     figure = loss_plot(main, [other], log=True)
     assert [trace.name for trace in figure.data] == ["each step", "oil", "other"]
     assert [shape.x0 for shape in figure.layout.shapes] == [8]
@@ -188,70 +179,72 @@ def test_restarts_and_other_runs_in_the_loss_chart(desk: RunsDesk, workspace: Wo
     np.testing.assert_allclose(figure.data[0].y, [1 / step for step in range(1, 9)])
 
 
-def test_overlays_of_deleted_runs_are_let_go(desk: RunsDesk, workspace: Workspace) -> None:
+def test_overlays_of_deleted_runs_are_let_go(runs_desk: RunsDesk, workspace: Workspace) -> None:
     for name in ("a", "b"):
         write_run(workspace.runs, name, "done")
-    found = look(desk, "a", {}, others=["b", "gone", "a"])
+    found = look(runs_desk, "a", {}, others=["b", "gone", "a"])
     assert found["pulse"].runs == ("a", "b")
     assert found["others"]["value"] == ["b"]
-    found = look(desk, "gone", {}, others=["b"])
+    found = look(runs_desk, "gone", {}, others=["b"])
     assert found["view"].name == ""
 
 
-def test_every_button(desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
+def test_every_button(runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "running")
     for action, request in (("save", "SAVE"), ("sample", "SAMPLE"), ("stop", "STOP")):
-        assert desk.act(event(action=action, name="oil", step=None), "") == ("oil", "")
+        assert runs_desk.act(event(action=action, name="oil", step=None), "") == ("oil", "")
         assert run.asked(request)  # type: ignore[arg-type]
     run.say(Status("stopped", step=12, num_steps=40))
     (run.checkpoints / "step-000010").mkdir(parents=True)
-    desk.act(event(action="continue", name="oil", step=10), "")
+    runs_desk.act(event(action="continue", name="oil", step=10), "")
     assert trainings.jobs.jobs()[0].request == {"run": "oil", "from_step": 10}
-    desk.act(event(action="stop", name="oil", step=None), "")
-    desk.act(event(action="resume", name="oil", step=None), "")
+    runs_desk.act(event(action="stop", name="oil", step=None), "")
+    runs_desk.act(event(action="resume", name="oil", step=None), "")
     assert trainings.jobs.jobs(states=("queued",))[0].request == {"run": "oil", "from_step": None}
     with pytest.raises(gr.Error, match="stop it before"):
-        desk.act(event(action="delete", name="oil", step=None), "")
-    desk.act(event(action="stop", name="oil", step=None), "")
-    chosen, trashed = desk.act(event(action="delete", name="oil", step=None), "")
+        runs_desk.act(event(action="delete", name="oil", step=None), "")
+    runs_desk.act(event(action="stop", name="oil", step=None), "")
+    chosen, trashed = runs_desk.act(event(action="delete", name="oil", step=None), "")
     assert chosen is None
-    assert look(desk, None, {}, trashed=trashed)["list"].trashed == trashed
-    assert desk.restore(event(name=trashed)) == ("oil", "")
+    assert look(runs_desk, None, {}, trashed=trashed)["list"].trashed == trashed
+    assert runs_desk.restore(event(name=trashed)) == ("oil", "")
     with pytest.raises(gr.Error, match="unknown action"):
-        desk.act(event(action="explode", name="oil", step=None), "")
+        runs_desk.act(event(action="explode", name="oil", step=None), "")
 
 
-def test_stop_now_is_wired(desk: RunsDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_now_is_wired(
+    runs_desk: RunsDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended: list[int] = []
     monkeypatch.setattr("studio.training.job.end_at_once", lambda pid, born: not ended.append(pid))
     write_run(workspace.runs, "oil", "running")
-    desk.act(event(action="stop_now", name="oil", step=None), "")
+    runs_desk.act(event(action="stop_now", name="oil", step=None), "")
     assert ended == [os.getpid()]
 
 
-def test_notes_are_written_once(desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
+def test_notes_are_written_once(runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "done")
-    desk.write_notes("oil", "")
+    runs_desk.write_notes("oil", "")
     assert not (run.path / "notes.txt").exists()
-    desk.write_notes("oil", "good")
-    assert desk.pick(event(name="oil"))[:2] == ("oil", "good")
-    assert desk.open_notes("gone") == ""
-    desk.write_notes(None, "lost")
+    runs_desk.write_notes("oil", "good")
+    assert runs_desk.pick(event(name="oil"))[:2] == ("oil", "good")
+    assert runs_desk.open_notes("gone") == ""
+    runs_desk.write_notes(None, "lost")
 
 
-def test_settings_beside_another_run(desk: RunsDesk, workspace: Workspace) -> None:
+def test_settings_beside_another_run(runs_desk: RunsDesk, workspace: Workspace) -> None:
     write_run(workspace.runs, "a", "done")
     write_run(workspace.runs, "b", "done", parent="a")
-    table = desk.compare("a", "b")
+    table = runs_desk.compare("a", "b")
     assert [(line.name, line.values) for line in table.lines if line.differs] == [
         ("output.name", ("a", "b")),
         ("output.parent", ("", "a")),
     ]
-    assert desk.compare("a", "a").place == "The settings are the same."
-    assert desk.compare(None, "a").lines == ()
+    assert runs_desk.compare("a", "a").place == "The settings are the same."
+    assert runs_desk.compare(None, "a").lines == ()
 
 
-def test_a_broken_sample_is_told_and_the_others_shown(desk: RunsDesk, workspace: Workspace) -> None:
+def test_a_broken_sample_is_told_and_the_others_shown(runs_desk: RunsDesk, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "done")
     run.samples.mkdir()
     for index in (0, 1):
@@ -260,7 +253,7 @@ def test_a_broken_sample_is_told_and_the_others_shown(desk: RunsDesk, workspace:
         row = {"step": 10, "index": index, "prompt": f"p{index}", "seed": 1, "file": name, "error": None}
         run.append("samples.jsonl", row)
     (run.samples / "000010-01.png").write_bytes(b"cut short")
-    found = look(desk, "oil", {})["samples"]
+    found = look(runs_desk, "oil", {})["samples"]
     good, bad = found.cells
     assert (good.error, bad.thumbnail) == ("", None)
     assert "cannot be read" in bad.error
@@ -275,15 +268,15 @@ def test_of_many_steps_the_first_and_the_last_are_shown() -> None:
     assert (shown_steps(steps)[0], shown_steps(steps)[-1]) == (0, 990)
 
 
-def test_a_finished_lora_is_put_beside_its_base(desk: RunsDesk, workspace: Workspace) -> None:
+def test_a_finished_lora_is_put_beside_its_base(runs_desk: RunsDesk, workspace: Workspace) -> None:
     name = write_run(workspace.runs, "oil", "done").path.name
     event = gr.EventData(None, {"name": name})
     with pytest.raises(gr.Error, match="has left no LoRA yet"):
-        desk.draw_with(event)
+        runs_desk.draw_with(event)
     left = workspace.runs / name / RUN_FILE
     left.parent.mkdir()
     left.touch()
-    tabs, stack = desk.draw_with(event)
+    tabs, stack = runs_desk.draw_with(event)
     assert tabs.selected == "generate"
     assert [(row.path, row.weight, row.on) for row in stack.rows] == [(f"runs/{name}/{RUN_FILE}", 1.0, True)]
     assert strengths_of(stack.strengths) == (0.0, 1.0)
