@@ -13,21 +13,29 @@ from studio.home.settings import ROOT
 
 
 def training_command(run: Path, *, dry_run: bool = False, from_step: int | None = None) -> tuple[str, ...]:
-    """`accelerate launch` on this machine, of as many processes as the run says. Several machines: see README."""
-    resources = RunFolder(run).config().resources
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    several = ("--multi_gpu", "--main_process_port", "0") if resources.processes > 1 else ()
+    """Of as many processes on this machine as the run says: one alone, several by `accelerate launch`.
+
+    One needs no launcher, which loads torch once more before it begins, and reads settings that are not the run's.
+    Several machines: see README.
+    """
     return (
-        *(sys.executable, "-u", "-m", "accelerate.commands.accelerate_cli", "launch"),
-        *("--num_processes", str(resources.processes), "--num_machines", "1", *several),
-        *("--mixed_precision", "no", "--dynamo_backend", "no"),
-        *(
-            "--num_cpu_threads_per_process",
-            str(max(1, (1 if cores is None else cores) // resources.processes)),
-        ),
+        *(sys.executable, "-u", *_launcher(RunFolder(run).config().resources.processes)),
         *("-m", "finetune.train", str(run)),
         *(("--dry-run",) if dry_run else ()),
         *(() if from_step is None else ("--from-step", str(from_step))),
+    )
+
+
+def _launcher(processes: int) -> tuple[str, ...]:
+    if processes == 1:
+        return ()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = max(1, (1 if cores is None else cores) // processes)
+    return (
+        *("-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--main_process_port", "0"),
+        *("--num_processes", str(processes), "--num_machines", "1"),
+        *("--mixed_precision", "no", "--dynamo_backend", "no"),
+        *("--num_cpu_threads_per_process", str(threads)),
     )
 
 

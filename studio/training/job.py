@@ -73,7 +73,9 @@ class TrainingJobs:
     def _set_back(job: Job, run: RunFolder) -> int | None:
         """The step that the run is to go back to; None where an earlier attempt of the job has set it back already."""
         step = job.request.get("from_step")
-        done = any(row.get("restart") == step and row["time"] >= job.created_at for row in run.rows())
+        done = any(
+            row.get("restart") == step and row.get("time", 0.0) >= job.created_at for row in run.rows()
+        )
         return None if step is None or done else int(step)
 
     def _train(self, job: Job, run: RunFolder, command: tuple[str, ...]) -> int | None:
