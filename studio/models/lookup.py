@@ -27,6 +27,14 @@ TOKEN_PLACE = "run `hf auth login`, or put a token of that account into the envi
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+class Gated(ValueError):
+    """A model whose licence must be accepted on the hub before it can be fetched."""
+
+
+class Offline(ValueError):
+    """A model that is not here while nothing may be fetched."""
+
+
 def find_model(name: str, *, environ: Mapping[str, str] | None = None) -> ModelEntry:
     """The entry of a catalogue id or hub id, of a hub id that was downloaded, or of a pipeline folder.
 
@@ -99,7 +107,7 @@ def check_is_folder(entry: ModelEntry) -> None:
 
 
 def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = None) -> None:
-    """Raise ValueError, with the remedy, if the model certainly cannot run here.
+    """Raise ValueError (`Gated` and `Offline` among them), with the remedy, if the model certainly cannot run here.
 
     Looks only at this machine: a hub model that is not here yet passes if it may be fetched. `environ` is
     where tokens and the offline switch are looked for; None is the process's own.
@@ -122,12 +130,12 @@ def check_available(entry: ModelEntry, *, environ: Mapping[str, str] | None = No
     if not lacking:
         return
     if entry.gated and not _has_token(environ):
-        raise ValueError(
+        raise Gated(
             f"{entry.title} is gated: accept its licence at {entry.gate_url} while logged in, "
             f"then {TOKEN_PLACE}"
         )
     if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise ValueError(
+        raise Offline(
             f"{entry.title} is not on this machine (missing: {', '.join(lacking)}) and HF_HUB_OFFLINE "
             "forbids to fetch it; unset that, or choose micro-4k"
         )

@@ -24,7 +24,7 @@ from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
-from tests.browser.acting import open_studio
+from tests.browser.acting import open_studio, still
 from tests.browser.conftest import CHROMIUM
 from tests.browser.screenshots import ridges
 from tests.browser.studio_server import Server
@@ -98,13 +98,12 @@ def serve_large_pictures(home: Path, count: int, side_px: int = 4096) -> Server:
 def measure(page: Page, server: Server, shots: Path | None, num_pictures: int) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     page.get_by_role("tab", name="Inspect").click()
-    page.wait_for_timeout(2500)  # the tab gets its tools ready when it is opened
+    still(page)  # the tab gets its tools ready when it is opened
 
     def shot(name: str) -> None:
         if shots is not None:
             shots.mkdir(parents=True, exist_ok=True)
-            page.wait_for_timeout(1500)
-            page.screenshot(path=shots / f"{name}.png")
+            (shots / f"{name}.png").write_bytes(still(page))
 
     pick(page, 0)
     measured["first view, s"] = wait(page, "s.dataset.kind === 'picture' && s.dataset.step !== 'nothing'")
@@ -124,13 +123,12 @@ def measure(page: Page, server: Server, shots: Path | None, num_pictures: int) -
                 "s.dataset.planes.includes('hh1')" if planes is None else f"s.dataset.planes === '{planes}'"
             )
             ready.append(1000 * wait(page, f"{wanted} && s.dataset.ready === 'true'"))
-            page.wait_for_timeout(250)
     measured["a ready layer, ms (median, longest)"] = (round(statistics.median(ready)), round(max(ready)))
     layer(page, "picture")
-    page.wait_for_timeout(500)
+    still(page)
     for where in ("fit", "actual"):
         page.locator(f"{STAGE} .viewer-{where}").click()
-        page.wait_for_timeout(2500)
+        still(page)
         frames = page.locator(STAGE).evaluate(PAN)
         slow = float(np.percentile(frames, 90))
         measured[f"frames a second while panning, {where}"] = (
@@ -142,7 +140,7 @@ def measure(page: Page, server: Server, shots: Path | None, num_pictures: int) -
         wait(page, "s.dataset.kind === 'picture'")
         layer(page, "subbands" if index % 2 else "glcm")
         wait(page, "s.dataset.planes && s.dataset.ready === 'true'")
-        page.wait_for_timeout(3000)
+        still(page)
     assert server.process is not None
     used = psutil.Process(server.process.pid).memory_info().rss / 2**20
     measured[f"web process after {num_pictures} pictures, MiB"] = round(used)

@@ -24,6 +24,23 @@ def until(page: Page, condition: Callable[[], bool]) -> None:
         page.wait_for_timeout(50)
 
 
+def settled(page: Page) -> None:
+    """Until nothing on the page fades or slides any more; what turns for ever, such as a spinner, counts not."""
+    page.evaluate("""() => Promise.allSettled(document.getAnimations()
+        .filter((one) => one.effect.getComputedTiming().endTime !== Infinity).map((one) => one.finished))""")
+
+
+def still(page: Page, *, full_page: bool = False) -> bytes:
+    """A screenshot, once the page looks the same twice in a row, a second apart; after half a minute as it is."""
+    settled(page)
+    before, now = b"", page.screenshot(full_page=full_page)
+    deadline = time.monotonic() + 30
+    while now != before and time.monotonic() < deadline:
+        page.wait_for_timeout(1000)
+        before, now = now, page.screenshot(full_page=full_page)
+    return now
+
+
 @dataclass
 class Held:
     """Requests of a page that do not reach the server before they are let go."""

@@ -22,6 +22,7 @@ from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
+from tests.browser.acting import still
 from tests.browser.conftest import CHROMIUM
 from tests.browser.studio_server import Server
 
@@ -66,28 +67,21 @@ def take(browser: Browser, url: str, name: str, folder: Path) -> None:
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector("#stage .viewer")
-    page.wait_for_timeout(2500)
-    page.screenshot(path=folder / f"{name}-generate.png", full_page=name == "phone")
+    (folder / f"{name}-generate.png").write_bytes(still(page, full_page=name == "phone"))
     if name == "phone":
         page.get_by_role("button", name="Controls", exact=True).click()
-        page.wait_for_timeout(400)
-        page.screenshot(path=folder / f"{name}-controls.png", full_page=True)
+        (folder / f"{name}-controls.png").write_bytes(still(page, full_page=True))
     page.get_by_role("tab", name="Gallery").click()
-    page.wait_for_timeout(1500)
     cards = page.locator(".gallery-card")
     if cards.count():
         cards.first.click()
-        page.wait_for_timeout(700)
-    page.screenshot(path=folder / f"{name}-gallery.png")
+    (folder / f"{name}-gallery.png").write_bytes(still(page))
     if cards.count():
         cards.first.dblclick()
         page.wait_for_selector("#loupe .viewer[data-step]")
-        page.wait_for_timeout(1500)
         page.keyboard.press("1")
-        page.wait_for_timeout(2000)
-        page.screenshot(path=folder / f"{name}-viewer.png")
+        (folder / f"{name}-viewer.png").write_bytes(still(page))
         page.keyboard.press("Escape")
-        page.wait_for_timeout(400)
         inspect(page, name, folder)
         compare(page, name, folder)
     finetune(page, name, folder)
@@ -104,19 +98,16 @@ def inspect(page: Page, name: str, folder: Path) -> None:
     choose(page, "#inspect-pictures", (0, 1))
     page.wait_for_selector("#energies .js-plotly-plot", timeout=60_000)
     page.locator("#inspect-layer input[value=subbands]").click()
-    page.wait_for_timeout(4000)
-    page.screenshot(path=folder / f"{name}-inspect.png", full_page=name == "phone")
+    (folder / f"{name}-inspect.png").write_bytes(still(page, full_page=name == "phone"))
 
 
 def finetune(page: Page, name: str, folder: Path) -> None:
     page.get_by_role("tab", name="Fine-tune").click()
     page.wait_for_selector("#ft-toml, .runs-row, .runs", state="attached")
-    page.wait_for_timeout(2500)
     runs = page.locator(".runs-row")
     if runs.count():
         runs.first.click()
-        page.wait_for_timeout(2500)
-    page.screenshot(path=folder / f"{name}-finetune.png", full_page=name == "phone")
+    (folder / f"{name}-finetune.png").write_bytes(still(page, full_page=name == "phone"))
 
 
 def compare(page: Page, name: str, folder: Path) -> None:
@@ -125,8 +116,7 @@ def compare(page: Page, name: str, folder: Path) -> None:
     page.locator("#compare-go").click()
     page.wait_for_selector(".compare-table[data-done=true]", timeout=60_000)
     page.locator(".compare-table tbody tr").nth(1).click()
-    page.wait_for_timeout(2500)
-    page.screenshot(path=folder / f"{name}-compare.png", full_page=name == "phone")
+    (folder / f"{name}-compare.png").write_bytes(still(page, full_page=name == "phone"))
 
 
 def choose(page: Page, field: str, places: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.acting import open_studio
+from tests.browser.acting import open_studio, settled
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -43,7 +43,7 @@ def test_axe_finds_nothing_serious(side: str, new_page: NewPage, server: Server)
         page.get_by_role("tab", name=tab).click()
         if tab == "Gallery":
             page.locator(".gallery-card").first.click()
-        page.wait_for_timeout(300)  # colours fade in
+        settled(page)
         told[tab] = findings(page)
     page.keyboard.press("Escape")
     page.locator(".bar-keys").click()

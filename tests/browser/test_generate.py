@@ -6,9 +6,11 @@ Not here: whole journeys with the real one (`test_journeys`), what the form keep
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.acting import ask, wait_until_open
+from tests.browser.conftest import Guard
 from tests.browser.studio_server import Server, wait_until
 from tests.studio.ui.conftest import add_picture
 
@@ -186,9 +189,73 @@ def test_bad_input_gets_one_sentence_and_nothing_is_queued(
     asked = {"prompt": "fine", "side_px": 512, "model": None, **fill}
     ask(page, asked["model"], asked["prompt"], side_px=asked["side_px"], steps=4, seed=0)
     page.locator("#generate").click()
-    page.get_by_test_id("toast-body").filter(has_text=words).first.wait_for()
+    expect(page.locator("#refusal [role=alert]")).to_contain_text(words)
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
     assert server.jobs.jobs() == []
     expect(page.locator("#prompt textarea")).to_have_value(str(asked["prompt"]))
+    page.locator("#prompt textarea").fill("another")
+    expect(page.locator("#refusal [role=alert]")).to_have_count(0)
+
+
+def test_a_server_that_does_not_answer_is_told_of(page: Page, guard: Guard) -> None:
+    status = page.locator(".bar-status")
+    expect(status).to_have_attribute(
+        "data-mood", re.compile("well|ill")
+    )  # ill: a test before killed the worker
+    before = status.get_attribute("data-mood")
+    asked = "**/gradio_api/component_server/**"
+    page.route(asked, lambda route: route.abort("connectionrefused"))
+    expect(status).to_contain_text("does not answer")
+    expect(status).to_have_attribute("data-mood", "ill")
+    page.unroute(asked)
+    expect(status).not_to_contain_text("does not answer")
+    expect(status).to_have_attribute("data-mood", str(before))
+    assert {words for words in guard.complaints if "ERR_CONNECTION_REFUSED" not in words} == set()
+    guard.complaints.clear()
+
+
+DROPPED = """([name, kind]) => {
+  const files = new DataTransfer();
+  files.items.add(new File([window.droppedBytes], name, { type: kind }));
+  const over = new DragEvent("dragover", { dataTransfer: files, bubbles: true, cancelable: true });
+  document.querySelector("#stage").dispatchEvent(over);
+  const veil = document.querySelector(".drop-veil");
+  const words = veil && !veil.hidden ? veil.textContent : "";
+  const drop = new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true });
+  document.querySelector("#stage").dispatchEvent(drop);
+  return [words, over.defaultPrevented && drop.defaultPrevented];
+}"""
+
+
+def test_a_picture_is_dropped_anywhere_and_after_one_that_says_nothing(page: Page, server: Server) -> None:
+    picture = add_picture(server.gallery, "dropped beside the field", seed=77)
+
+    def drop(content: bytes, name: str) -> None:
+        page.evaluate(
+            "(text) => { window.droppedBytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0)); }",
+            b64encode(content).decode(),
+        )
+        words, ours = page.evaluate(DROPPED, [name, "image/png"])
+        assert words == "Drop it to restore its settings"
+        assert ours, "the browser would leave the page for the file"
+        expect(page.locator(".drop-veil")).to_be_hidden()
+
+    drop(b"no picture", "text.png")
+    page.get_by_test_id("toast-body").filter(has_text="text.png").first.wait_for()
+    drop(picture.path.read_bytes(), "mine.png")
+    expect(page.locator("#prompt textarea")).to_have_value("dropped beside the field")
+    expect(page.locator("#seed input")).to_have_value("77")
+
+
+def test_a_finished_row_shows_its_picture_by_keyboard(page: Page, server: Server) -> None:
+    server.brake.release()
+    ask(page, None, "a first one", side_px=512, steps=2, seed=1)
+    page.locator("#generate").click()
+    wait_for_picture(page)
+    add_picture(server.gallery, "newer", seed=3)
+    row = page.locator('.queue-row[data-state="done"]')
+    row.get_by_role("button", name="Show on the stage").press("Enter")
+    expect(page.locator("#details")).to_contain_text("a first one")
 
 
 def test_the_newest_picture_is_on_the_stage_of_a_new_browser(page: Page, server: Server) -> None:

@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.models.lookup import find_model
 from studio.ui.generate.notes import model_choices, model_note, size_note
-from studio.ui.generate.sizes import CUSTOM, preset_size
+from studio.ui.generate.sizes import CUSTOM, preset_size, size_sentence
 
 Plain = dict[str, Any]
 
@@ -62,9 +62,6 @@ def choose_model(chosen: Plain | None) -> tuple[Any, str]:
     return advice, model_note(model)
 
 
-def choose_preset(preset: str, width_px: int, height_px: int) -> tuple[Any, Any, str]:
-    """A preset's size into the two fields, so that a custom size starts from it; a custom size stays as entered."""
-    if preset == CUSTOM:
-        return gr.skip(), gr.skip(), size_note(width_px, height_px)
-    width_px, height_px = preset_size(preset)
-    return width_px, height_px, size_note(width_px, height_px)
+def size_said(preset: str, width_px: int | None, height_px: int | None) -> str:
+    """The size that will be drawn, in megapixels, or what is wrong with the two fields of a custom one."""
+    return size_note(width_px, height_px) if preset == CUSTOM else size_sentence(*preset_size(preset))

@@ -87,6 +87,9 @@ class Rail:
     size_note: gr.Markdown
     model_note: gr.Markdown
     fit_note: gr.Markdown
+    refusal: gr.HTML
+    """Why Generate took nothing; gone with the next change."""
+
     drop: gr.File
     generate: gr.Button
 
@@ -145,6 +148,7 @@ def build_controls() -> Rail:
                     value=default.default_steps,
                     step=1,
                     label="Steps",
+                    info="More are finer, and slower",
                     min_width=100,
                     buttons=[],
                     elem_id="steps",
@@ -155,6 +159,7 @@ def build_controls() -> Rail:
                     value=default.default_guidance_scale,
                     step=0.1,
                     label="Guidance",
+                    info="Closer to the prompt",
                     min_width=100,
                     buttons=[],
                     elem_id="guidance",
@@ -173,6 +178,7 @@ def build_controls() -> Rail:
                 [("Random", "random"), ("Fixed", "fixed"), ("Walk", "walk")],
                 value="random",
                 label="Seed",
+                info="Another each time, the same, or one further each time",
                 elem_classes="segments thirds",
                 elem_id="seed-mode",
             )
@@ -208,6 +214,7 @@ def build_controls() -> Rail:
                 [("Automatic", "auto"), *((title.capitalize(), rung) for rung, title in RUNG_TITLES.items())],
                 value="auto",
                 label="Memory",
+                info="What is put aside so that the picture fits",
                 elem_id="memory",
             )
             drop = gr.File(
@@ -220,9 +227,10 @@ def build_controls() -> Rail:
             )
     with gr.Column(elem_classes="rail-foot", min_width=0):
         fit_note = gr.Markdown(elem_classes="note", elem_id="fit-note")
+        refusal = gr.HTML(elem_id="refusal", padding=False)
         generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
     controls = Controls(
         prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
         seed_mode, count, adapters, rope, speed, memory,
     )  # fmt: skip
-    return Rail(controls, examples, size_note, model_note, fit_note, drop, generate)
+    return Rail(controls, examples, size_note, model_note, fit_note, refusal, drop, generate)

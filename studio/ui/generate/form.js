@@ -64,6 +64,11 @@ window.d4kForm = (() => {
       before = model;
       return { model, at: performance.now() };
     },
+    // A preset's size for the two fields, so that a custom size starts from it; a custom size stays as entered.
+    sized(preset, width, height) {
+      const size = preset.split("x").map(Number);
+      return size.length === 2 ? size : [width, height];
+    },
     // A model's advice for the fields that were not touched since it was chosen.
     advised(fields, advice, values) {
       return fields.map(([name, id], i) => (advice && !((touched.get(id) ?? 0) > advice.at) ? advice[name] : values[i]));

@@ -20,7 +20,7 @@ from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.render_request import NUM_SEEDS, RenderRequest, SeedMode, expand_requests
-from studio.ui.generate.choices import chosen_size, entered
+from studio.ui.generate.choices import chosen_size, entered, size_said
 from studio.ui.generate.lora_stack import (
     LoraContent,
     LoraOption,
@@ -29,8 +29,7 @@ from studio.ui.generate.lora_stack import (
     lora_options,
     strengths_of,
 )
-from studio.ui.generate.notes import model_note, plain_text, size_note, warning
-from studio.ui.generate.sizes import CUSTOM, preset_size, size_sentence
+from studio.ui.generate.notes import model_note, plain_text, refusal, warning
 from studio.ui.generate.watching import Watch, finished, later, stage_view
 from studio.ui.messages import shows_errors
 from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
@@ -40,6 +39,9 @@ from studio.work.kinds import picture_of
 from studio.work.worker_state import WorkerState
 
 Plain = dict[str, Any]
+
+PAGE_PARTS = 7
+"""Of `Desk.show`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,16 @@ class Desk:
     worker_state: Callable[[], WorkerState]
     gate: SubmissionGate = field(default_factory=SubmissionGate)
 
-    @shows_errors
+    def generate(self, *values: Any) -> tuple[Any, ...]:
+        """(why nothing was taken or no word, the seed to go on from, *the page); `values` as `submit` takes them.
+
+        A refusal stands at the button and takes nothing else from the page.
+        """
+        try:
+            return ("", *self.submit(*values))
+        except ValueError as error:
+            return (refusal(str(error)), *(gr.skip(),) * (1 + PAGE_PARTS))
+
     def submit(
         self,
         prompt: str,
@@ -74,7 +85,10 @@ class Desk:
         memory: str,
         watch: Plain | None,
     ) -> tuple[Any, ...]:
-        """Put the renders in the queue and watch them; the form's seed becomes the one to go on from."""
+        """Put the renders in the queue and watch them; the form's seed becomes the one to go on from.
+
+        Raises ValueError for whatever is not drawn.
+        """
         width, height = chosen_size(preset, width_px, height_px)
         requests = expand_requests(
             prompts=prompt,
@@ -187,8 +201,8 @@ class Desk:
 
         The form itself is the browser's (form.js): an answer that comes late never takes back what was entered.
         """
-        size = size_note(width_px, height_px) if preset == CUSTOM else size_sentence(*preset_size(preset))
-        return (*self.look(Watch.from_plain(watch)), size, model_note(model))
+        said = size_said(preset, width_px, height_px)
+        return (*self.look(Watch.from_plain(watch)), said, model_note(model))
 
     @shows_errors
     def act_on_job(self, watch: Plain | None, event: gr.EventData) -> tuple[Any, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from studio.models.catalogue import CATALOGUE
-from studio.models.lookup import check_available, find_model
+from html import escape
+
+from studio.models.catalogue import CATALOGUE, ModelEntry
+from studio.models.lookup import Gated, Offline, check_available, find_model, is_here
 from studio.render_request import RenderRequest
 from studio.ui.generate.sizes import size_sentence
 
@@ -27,11 +29,27 @@ def size_note(width_px: int | None, height_px: int | None) -> str:
 
 
 def model_choices() -> list[tuple[str, str]]:
-    """(label, id) of every model of the catalogue; the label says which cannot run here as things are."""
-    return [
-        (entry.title if model_trouble(entry.id) is None else f"{entry.title} · unavailable", entry.id)
-        for entry in CATALOGUE
-    ]
+    """(label, id) of every model of the catalogue: those that can be drawn with at once, then the others, each with
+    what is to be done first."""
+    steps = [(_first_step(entry), entry) for entry in CATALOGUE]
+    ordered = sorted(steps, key=lambda step: STEPS.index(step[0]))
+    return [(f"{entry.title} · {step}" if step else entry.title, entry.id) for step, entry in ordered]
+
+
+STEPS = ("", "to download", "licence to accept", "not here, offline", "damaged")
+"""What a model of the list waits for, in its order."""
+
+
+def _first_step(entry: ModelEntry) -> str:
+    try:
+        check_available(entry)
+    except Gated:
+        return "licence to accept"
+    except Offline:
+        return "not here, offline"
+    except ValueError:
+        return "damaged"
+    return "" if is_here(entry) else "to download"
 
 
 def model_note(model: str) -> str:
@@ -54,6 +72,11 @@ def model_trouble(model: str) -> str | None:
 
 def warning(text: str) -> str:
     return f"<span class='warn'>{plain_text(text)}</span>"
+
+
+def refusal(text: str) -> str:
+    """Markup that a screen reader tells at once."""
+    return f"<p class='warn' role='alert'>{escape(text)}</p>"
 
 
 def plain_text(text: str) -> str:

@@ -41,12 +41,15 @@ class Restorer:
         form = wanted(action, picture.record.settings.to_dict())
         return (gr.Tabs(selected="generate"), gr.skip(), *form_updates(**form))
 
-    @shows_errors
     def drop(self, path: str | None) -> tuple[Any, ...]:
-        """A dropped picture: (the drop zone emptied, *form)."""
+        """A dropped picture: (the drop zone emptied for the next one, *form)."""
         if path is None:
             return (gr.skip(), *form_updates())
-        found = read_settings(Path(path))
+        try:
+            found = read_settings(Path(path))
+        except ValueError as error:
+            gr.Warning(str(error), duration=12)
+            return (None, *form_updates())
         written = "" if found.source == STUDIO else f", written by {found.source}"
         left_out = found.left_out_words()
         gr.Info(

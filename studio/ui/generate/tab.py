@@ -10,10 +10,10 @@ from typing import Any
 import gradio as gr
 
 from studio.ui.events import NO_SECRET, PRESSED, QUIET, SPOKEN
-from studio.ui.generate.choices import choose_model, choose_preset, offer_models, pick_example
+from studio.ui.generate.choices import choose_model, offer_models, pick_example, size_said
 from studio.ui.generate.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
 from studio.ui.generate.handlers import Desk
-from studio.ui.generate.notes import model_choices, size_note
+from studio.ui.generate.notes import model_choices
 from studio.ui.generate.restoring import Restorer
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.header.header import Header, StatusLine
@@ -77,7 +77,7 @@ def wire_generate_tab(
 ) -> None:
     rail, controls, page = tab.rail, tab.rail.controls, tab.page(header)
     widgets = controls.widgets()
-    rail.generate.click(desk.submit, [*widgets, tab.watch], [controls.seed, *page], **SPOKEN)
+    rail.generate.click(desk.generate, [*widgets, tab.watch], [rail.refusal, controls.seed, *page], **SPOKEN)
     rail.examples.pick(pick_example, None, controls.prompt, **QUIET)
     numbers = [getattr(controls, name) for name in ADVISED]
     controls.model.input(
@@ -88,8 +88,9 @@ def wire_generate_tab(
         **QUIET,
     ).then(None, [tab.advice, *numbers], numbers, js=form_call("advised", ADVISED, "advice"), **QUIET)
     size = [controls.preset, controls.width_px, controls.height_px]
-    controls.preset.input(choose_preset, size, [*size[1:], rail.size_note], **QUIET)
-    gr.on([controls.width_px.input, controls.height_px.input], size_note, size[1:], rail.size_note, **QUIET)
+    controls.preset.input(None, size, size[1:], js="(...size) => d4kForm.sized(...size)", **QUIET)
+    entered = [controls.preset.input, controls.width_px.input, controls.height_px.input]
+    gr.on(entered, size_said, size, rail.size_note, trigger_mode="always_last", **QUIET)
     takes: list[Any] = [
         *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
     ]
@@ -103,6 +104,7 @@ def wire_generate_tab(
     )
     counted: list[Any] = [controls.prompt, controls.as_list, controls.count]
     gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **QUIET)
+    gr.on([widget.change for widget in widgets], None, None, rail.refusal, js="() => ''", **QUIET)
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **SPOKEN)
 
     tab.queue.act(desk.act_on_job, tab.watch, page, **PRESSED)

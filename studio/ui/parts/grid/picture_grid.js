@@ -137,7 +137,9 @@ const keys = {
   delete: () => selected.size && !props.value.trash && act("trash"),
   backspace: () => selected.size && !props.value.trash && act("trash"),
   escape: () => choose(null),
+  " ": () => {},
 };
+const ON_SELECTION = ["enter", "s", "delete", "backspace", " "]; // without one, on the card that has the focus
 grid.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
   if ((event.ctrlKey || event.metaKey) && key === "a") {
@@ -148,7 +150,11 @@ grid.addEventListener("keydown", (event) => {
     act("undo", undoable);
     undoable = [];
   } else if (event.ctrlKey || event.metaKey || event.altKey || !keys[key]) return;
-  else keys[key](event);
+  else {
+    const card = event.target.closest(".gallery-card");
+    if (card && !selected.size && ON_SELECTION.includes(key)) choose(card.dataset.key); // Tab led here
+    keys[key](event);
+  }
   event.preventDefault();
 });
 

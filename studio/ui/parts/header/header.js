@@ -37,8 +37,15 @@ bar.querySelector(".bar-keys").addEventListener("click", () => sheet.showModal()
 sheet.querySelector(".shortcuts-close").addEventListener("click", () => sheet.close());
 sheet.addEventListener("click", (event) => event.target === sheet && sheet.close()); // beside it
 
+// What the worker did when the server was last heard of is not what it does.
+let linked = true;
+window.addEventListener("d4k-link", (event) => {
+  linked = event.detail;
+  refresh();
+});
+
 function refresh() {
-  const value = props.value;
+  const value = linked ? props.value : { mood: "ill", text: "the studio does not answer; it is asked again and again" };
   if (!value) return;
   bar.querySelector(".bar-status").dataset.mood = value.mood;
   bar.querySelector(".bar-status span").textContent = value.text;

@@ -14,7 +14,7 @@ const ACTIONS = {
     ["down", "↓", "Later"],
     ["cancel", "×", "Cancel"],
   ],
-  done: [],
+  done: [["open", "◱", "Show on the stage"]],
   failed: [["retry", "↻", "Try again"]],
   cancelled: [["retry", "↻", "Try again"]],
   interrupted: [["retry", "↻", "Try again"]],
@@ -42,12 +42,13 @@ function update(item, row) {
   bar.hidden = row.state !== "running";
   bar.firstElementChild.style.width = `${100 * row.fraction}%`;
   showThumb(item.querySelector(".queue-thumb"), row);
-  if (item.dataset.state === row.state) return;
-  item.dataset.state = row.state;
+  const face = `${row.state} ${row.picture ? "drawn" : ""}`;
+  if (item.dataset.face === face) return;
+  [item.dataset.face, item.dataset.state] = [face, row.state];
   item
     .querySelector(".queue-actions")
     .replaceChildren(
-      ...ACTIONS[row.state].map(([action, sign, hint]) =>
+      ...ACTIONS[row.state].filter(([action]) => action !== "open" || row.picture).map(([action, sign, hint]) =>
         makeButton("", sign, hint, () => act(action, Number(item.dataset.key))),
       ),
     );

@@ -214,6 +214,7 @@ find("close").addEventListener("click", () => trigger("leave"));
 
 listenToHands();
 listenToKeys();
+listenToMenu();
 const sizes = new ResizeObserver(resize);
 try {
   sizes.observe(canvas, { box: "device-pixel-content-box" });

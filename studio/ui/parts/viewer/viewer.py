@@ -59,7 +59,7 @@ class DeepViewer(Drawn):
     pictures further down the list, picture: from which)."""
 
     data_model = Scene
-    scripts = ("viewer_view.js", "viewer_layers.js", "viewer_input.js", "viewer.js")
+    scripts = ("viewer_view.js", "viewer_layers.js", "viewer_input.js", "viewer_menu.js", "viewer.js")
 
     def __init__(self, value: Scene | None = None, *, closable: bool = False, **kwargs: Any) -> None:
         super().__init__(value, markup=viewer_markup(closable=closable), **kwargs)
@@ -141,6 +141,8 @@ def viewer_markup(*, closable: bool) -> str:
   <output class="viewer-readout" hidden><i></i><span></span></output>
   <canvas class="viewer-map" hidden></canvas>
   <button class="viewer-arrival" type="button" hidden>New picture</button>
+  <div class="viewer-menu" role="menu" aria-label="Picture" popover>
+    <button type="button" role="menuitem"></button><button type="button" role="menuitem"></button></div>
 </div>
 """
 

@@ -8,15 +8,16 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.models.catalogue import ModelEntry
+from studio.models.catalogue import CATALOGUE, ModelEntry
+from studio.models.lookup import Gated, Offline
 from studio.pictures.gallery import Gallery
 from studio.queue.job import Progress
 from studio.queue.table import JobTable
-from studio.ui.generate.choices import choose_model, choose_preset, offer_models, pick_example
+from studio.ui.generate.choices import choose_model, offer_models, pick_example, size_said
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.handlers import Desk
 from studio.ui.generate.lora_stack import LoraContent
-from studio.ui.generate.notes import model_choices
+from studio.ui.generate.notes import STEPS, model_choices
 from studio.ui.generate.watching import Watch
 from tests.studio.ui.conftest import add_picture, finish, submit
 
@@ -81,7 +82,7 @@ def test_generate_writes_the_table_and_watches_the_job(desk: Desk, jobs: JobTabl
 )
 def test_an_empty_field_is_told(desk: Desk, jobs: JobTable, changes: dict[str, Any], words: str) -> None:
     names = {"width": "width_px", "height": "height_px", "steps": "num_inference_steps"}
-    with pytest.raises(gr.Error, match=words):
+    with pytest.raises(ValueError, match=words):
         press(desk, **{names.get(name, name): value for name, value in changes.items()})
     assert jobs.jobs() == []
 
@@ -160,13 +161,28 @@ def test_a_random_seed_is_written_into_the_form(desk: Desk, jobs: JobTable) -> N
 def test_bad_input_is_one_sentence_and_no_job(
     desk: Desk, jobs: JobTable, changes: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(gr.Error, match=words):
+    with pytest.raises(ValueError, match=words):
         press(desk, **changes)
     assert jobs.jobs() == []
 
 
+def test_a_refusal_stands_at_the_button_and_moves_nothing(desk: Desk, jobs: JobTable) -> None:
+    def generate(**changes: Any) -> tuple[Any, ...]:
+        form = {**FORM, **changes}
+        return desk.generate(*(form[name] for name in CONTROL_NAMES), None)
+
+    said, *rest = generate(prompt=" <b>", width_px=500)
+    assert "role='alert'" in said
+    assert "multiple of 32" in said
+    assert rest == [gr.skip()] * len(rest)
+    taken = generate()
+    assert taken[0] == ""
+    assert len(taken) == len(rest) + 1
+    assert len(jobs.jobs()) == 1
+
+
 def test_a_host_that_allows_less_says_so(desk: Desk, jobs: JobTable) -> None:
-    with pytest.raises(gr.Error, match="at most 1"):
+    with pytest.raises(ValueError, match="at most 1"):
         press(
             replace(desk, settings=replace(desk.settings, max_megapixels=1.0)), width_px=2048, height_px=2048
         )
@@ -243,29 +259,34 @@ def test_a_model_that_is_the_same_as_before_changes_nothing() -> None:
     assert choose_model(None) == (gr.skip(), gr.skip())
 
 
-def test_a_preset_fills_the_fields() -> None:
-    width_px, height_px, note = choose_preset("3072x4096", 512, 512)
-    assert (width_px, height_px) == (3072, 4096)
-    assert "12.6 megapixels" in note
-    width, height, note = choose_preset("custom", 512, 1024)
-    assert (width, height) == (gr.skip(), gr.skip()), "what is being entered is not written over"
-    assert "512 × 1024" in note
+def test_the_size_that_will_be_drawn_is_said() -> None:
+    assert "12.6 megapixels" in size_said("3072x4096", 512, 512)
+    assert "512 × 1024" in size_said("custom", 512, 1024)
+    assert "multiple" in size_said("custom", 1000, 1001)
 
 
 def test_an_example_becomes_the_prompt() -> None:
     assert pick_example(event(text="the sea")) == "the sea"
 
 
-def test_the_model_list_says_what_cannot_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_the_bundled(entry: ModelEntry) -> None:
-        if entry.id != "micro-4k":
-            raise ValueError("gated")
+def test_the_model_list_says_what_is_to_be_done_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundled, *others = CATALOGUE
+    troubles = dict(
+        zip((entry.id for entry in others), (Gated("a"), Offline("b"), ValueError("c")), strict=False)
+    )
 
-    monkeypatch.setattr("studio.ui.generate.notes.check_available", only_the_bundled)
-    labels = {value: label for label, value in offer_models([]).choices}
-    assert not labels.pop("micro-4k").endswith("unavailable")
-    assert labels
-    assert all(label.endswith("unavailable") for label in labels.values())
+    def checked(entry: ModelEntry) -> None:
+        if entry.id in troubles:
+            raise troubles[entry.id]
+
+    monkeypatch.setattr("studio.ui.generate.notes.check_available", checked)
+    choices = offer_models([]).choices
+    steps = [(label.partition(" · ")[2], value) for label, value in choices]
+    assert steps[0] == ("", bundled.id)
+    assert [step for step, _ in steps] == sorted((step for step, _ in steps), key=STEPS.index)
+    words = {value: step for step, value in steps}
+    assert [words[name] for name in troubles] == ["licence to accept", "not here, offline", "damaged"]
+    assert set(words.values()) == set(STEPS)
 
 
 def test_a_model_list_that_is_as_it_was_is_not_sent_again() -> None:
