@@ -138,8 +138,7 @@ def bootstrap_interval(
     """
     _checked(ours, reference)
     rng = np.random.default_rng(seed)
-    counts = ([1] * len(ours), [1] * len(reference)) if rows is None else rows
-    pictures = [np.split(np.arange(sum(each)), np.cumsum(each)[:-1]) for each in counts]
+    pictures = _pictures(ours, reference, rows)
 
     def drawn(index: int) -> NDArray[np.int64]:
         of = pictures[index]
@@ -148,6 +147,42 @@ def bootstrap_interval(
     found = [distance(ours[drawn(0)], reference[drawn(1)]) for _ in range(num_draws)]
     low, high = np.quantile(found, [(1 - share) / 2, (1 + share) / 2])
     return float(low), float(high)
+
+
+def halves_interval(
+    distance: Callable[[Features, Features], float],
+    ours: Features,
+    reference: Features,
+    *,
+    rows: tuple[Sequence[int], Sequence[int]] | None = None,
+    num_draws: int = 200,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of an unbiased distance, from random halves of both sets: (low, high) around that of the whole.
+
+    The deviation over halves drawn without replacement is that of the whole (delete-half jackknife; Efron, Tibshirani
+    1993, 11.5); redrawing with repeats would make an unbiased squared MMD look larger. Wider than it need be where
+    the sets do not differ at all. `rows` as for `bootstrap_interval`.
+    """
+    _checked(ours, reference)
+    rng = np.random.default_rng(seed)
+    pictures = _pictures(ours, reference, rows)
+
+    def half(index: int) -> NDArray[np.int64]:
+        of = pictures[index]
+        return np.concatenate([of[i] for i in rng.permutation(len(of))[: max(2, len(of) // 2)]])
+
+    found = [distance(ours[half(0)], reference[half(1)]) for _ in range(num_draws)]
+    centre, reach = distance(ours, reference), 1.959963984540054 * float(np.std(found, ddof=1))
+    return centre - reach, centre + reach
+
+
+def _pictures(
+    ours: Features, reference: Features, rows: tuple[Sequence[int], Sequence[int]] | None
+) -> list[list[NDArray[np.int64]]]:
+    """Of each set: which of its features are of one picture."""
+    counts = ([1] * len(ours), [1] * len(reference)) if rows is None else rows
+    return [np.split(np.arange(sum(each)), np.cumsum(each)[:-1]) for each in counts]
 
 
 def too_few(count: int, dimension: int) -> str | None:

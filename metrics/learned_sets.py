@@ -23,7 +23,9 @@ from metrics.frechet import (
     GaussianStatistics,
     bootstrap_interval,
     cmmd,
+    cubic_kernel_distance,
     frechet_distance,
+    halves_interval,
     kernel_inception_distance,
     too_few,
 )
@@ -160,8 +162,9 @@ def _distance(metric: str, our_rows: _Rows, their_rows: _Rows) -> tuple[float, l
     ours, theirs = np.concatenate(our_rows), np.concatenate(their_rows)
     rows = [len(one) for one in our_rows], [len(one) for one in their_rows]
     if metric.startswith("kid"):
-        mean, deviation = kernel_inception_distance(ours, theirs)
-        return mean, [f"{metric}: standard deviation over subsets {deviation:.3g}"]
+        mean, _ = kernel_inception_distance(ours, theirs)
+        low, high = halves_interval(cubic_kernel_distance, ours, theirs, rows=rows)
+        return mean, [f"{metric}: sets of other pictures would give {low:.4g} to {high:.4g} (95 %)"]
     if metric == "cmmd":
         low, high = bootstrap_interval(cmmd, ours, theirs, rows=rows, num_draws=NUM_DRAWS)
         return cmmd(ours, theirs), [f"cmmd: redrawn sets give {low:.4g} to {high:.4g} (95 %)"]
@@ -175,7 +178,9 @@ def _distance(metric: str, our_rows: _Rows, their_rows: _Rows) -> tuple[float, l
     )
     notes = [f"{metric}: redrawn sets give {low:.4g} to {high:.4g} (95 %)"]
     if (warning := too_few(min(len(ours), len(theirs)), ours.shape[1])) is not None:
-        notes.append(f"{metric}: {warning}")
+        notes.append(
+            f"{metric}: {warning.replace('pictures', 'crops', 1) if metric in FROM_CROPS else warning}"
+        )
     return distance(ours, theirs), notes
 
 

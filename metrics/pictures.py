@@ -67,20 +67,7 @@ def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ReadP
         ValueError: no file, no picture, damaged, or more than `max_megapixels`; one sentence with the remedy.
     """
     path = Path(path)
-    try:
-        state = path.stat()
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing; it was moved, deleted or never written") from error
-    except OSError as error:  # a link that points to itself, a name that is too long, no right to look
-        raise ValueError(
-            f"{path.name} cannot be read ({error.strerror}); check its name and rights"
-        ) from error
-    if stat.S_ISDIR(state.st_mode):
-        raise ValueError(f"{path.name} is a folder; name the pictures in it")
-    if not stat.S_ISREG(state.st_mode):
-        raise ValueError(f"{path.name} is a device or pipe, not a file; copy the picture to a file")
-    if state.st_size == 0:
-        raise ValueError(f"{path.name} is empty; copy it again")
+    require_file(path)
     with _opened(path) as image:
         megapixels = image.width * image.height / 1e6
         if megapixels > max_megapixels:
@@ -105,6 +92,24 @@ def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ReadP
         except _DAMAGE as error:
             raise ValueError(f"{path.name} is damaged or cut off ({_short(error)}); copy it again") from error
         return ReadPicture(pixels, path, str(image.format), tuple(notes))
+
+
+def require_file(path: Path) -> None:
+    """ValueError for what is no file with something in it: opening a pipe would wait for ever."""
+    try:
+        state = path.stat()
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is missing; it was moved, deleted or never written") from error
+    except OSError as error:  # a link that points to itself, a name that is too long, no right to look
+        raise ValueError(
+            f"{path.name} cannot be read ({error.strerror}); check its name and rights"
+        ) from error
+    if stat.S_ISDIR(state.st_mode):
+        raise ValueError(f"{path.name} is a folder; name the pictures in it")
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(f"{path.name} is a device or pipe, not a file; copy the picture to a file")
+    if state.st_size == 0:
+        raise ValueError(f"{path.name} is empty; copy it again")
 
 
 def _opened(path: Path) -> Image.Image:

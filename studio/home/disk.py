@@ -59,7 +59,11 @@ def refusal(path: Path, error: OSError) -> str | None:
     if error.errno in _NAME_TOO_LONG:
         return f"the disk takes no file called {path.name[:40]}… ({error.strerror}); choose a shorter, plainer name"
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return f"{path} cannot be made: a file is in the way; move it or choose another home"
+        return f"{path} cannot be made: a file or a link to nothing is in the way; move it or choose another home"
+    if isinstance(error, IsADirectoryError):
+        return f"{path} cannot be written: a folder lies there; move it away or choose another home"
+    if error.errno == errno.ELOOP:
+        return f"{path} cannot be written: it is a link to itself; delete the link or choose another home"
     return None
 
 

@@ -22,8 +22,8 @@ from studio.home.disk import disk_words
 @contextmanager
 def held_lock(path: Path, *, about: dict[str, str] | None = None) -> Iterator[dict[str, object] | None]:
     """Try to take the lock file `path`: yields None while we hold it, or what its holder noted."""
-    with disk_words(path):
-        path.touch()
+    with disk_words(path), path.open("ab"):  # a folder that lies there refuses this, where `touch` takes it
+        pass
     with tried_lock(path) as ours:
         if not ours:
             yield lock_note(path)
@@ -40,7 +40,7 @@ def note_file(path: Path) -> Path:
 def write_lock_note(path: Path, about: dict[str, str]) -> None:
     """Note that this process holds the lock `path`. Only for the one that does."""
     note = {"pid": os.getpid(), "born": birth(os.getpid()), "code": code_mark(), **about}
-    with disk_words(path):
+    with disk_words(note_file(path)):
         note_file(path).write_text(json.dumps(note), encoding="utf-8")
 
 

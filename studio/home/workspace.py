@@ -37,8 +37,10 @@ class Workspace:
         with disk_words(root):
             root.mkdir(parents=True, exist_ok=True)
             require_free(root, MIN_FREE_MIB)
-            for folder in workspace.folders():
+        for folder in workspace.folders():
+            with disk_words(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+        with disk_words(root):
             try_writing(root)
         return workspace
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from metrics.pictures import require_file
 from studio.pictures.exif_texts import exif_texts
 
 MAX_TEXT_BYTES = 16 * 2**20
@@ -47,6 +48,7 @@ class FileTexts:
 
 def texts_of(path: Path) -> FileTexts:
     """Raises ValueError for a file that is missing, or no PNG, JPEG or WebP."""
+    require_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(12)
@@ -57,8 +59,6 @@ def texts_of(path: Path) -> FileTexts:
                 return _jpeg(file)
             if start[:4] == b"RIFF" and start[8:] == b"WEBP":
                 return _webp(file)
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing; it was moved or deleted") from error
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read ({error.strerror or error}); copy it again") from error
     raise ValueError(f"{path.name} is not a picture; drop a PNG, JPEG or WebP file")

@@ -60,7 +60,8 @@ class PictureFiles:
     def delete(self, picture_id: str) -> None:
         """Also what is there only in part."""
         for path in (self.thumbnail(picture_id), self.preview(picture_id), self.master(picture_id)):
-            path.unlink(missing_ok=True)
+            with suppress(IsADirectoryError, PermissionError):  # a folder is not ours
+                path.unlink(missing_ok=True)
 
     def shown_preview(self, picture_id: str) -> tuple[Path, str]:
         """A preview that is there or can be made, and ""; else a stand-in and the reason."""
@@ -75,11 +76,16 @@ class PictureFiles:
             return view, ""
         try:
             write(view, master)
-        except ValueError as error:
+        except (OSError, ValueError) as error:  # an OSError: something else lies where the view belongs
             stand_in = self.workspace.previews / "stand-in.jpg"
             if not stand_in.is_file():
                 write_stand_in(stand_in)
-            return stand_in, str(error)
+            words = (
+                str(error)
+                if isinstance(error, ValueError)
+                else f"{view} cannot be written ({error.strerror})"
+            )
+            return stand_in, words
         return view, ""
 
     @contextmanager

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.json_text import parse_json
+from finetune.whole_text import whole_text
 from studio.home.database import Database, DatabaseBusy, NotThere
 from studio.home.ownership import Viewer, everybody, mine, prepare
 from studio.home.settings import LOCAL_MAX_MEGAPIXELS
 from studio.home.workspace import Workspace
 from studio.pictures.files import PictureFiles
+from studio.pictures.gallery_rows import number_or, shown_of_file, shown_of_row
 from studio.pictures.gallery_search import EVERY, Listed, search_condition
 from studio.pictures.importing import importable
 from studio.pictures.png import check_megapixels
@@ -212,18 +213,23 @@ class Gallery:
         return self._database.version("pictures")
 
     def _picture(self, row: sqlite3.Row) -> Picture | None:
-        """None for a row whose record is broken here and in the file; `unreadable` names it then."""
+        """None for a row that is broken here and in the file; `unreadable` names it then."""
+        if not isinstance(row["id"], str):
+            self._note_unreadable(f"a row of {self.workspace.database.name} has no readable picture name")
+            return None
         path = self.files.master(row["id"])
         try:
-            record = PictureRecord.from_dict(parse_json(row["record"]))
-        except (ValueError, TypeError):
+            shown = shown_of_row(row)
+        except ValueError:
             try:
-                record = importable(path, read_settings(path))
+                shown = shown_of_file(path)
             except ValueError as error:
                 self._note_unreadable(str(error))
                 return None
-            text = json.dumps(record.to_dict())
-            self._database.write("UPDATE pictures SET record = ? WHERE id = ?", (text, row["id"]))
+            self._database.write(
+                "UPDATE pictures SET record = ?, width_px = ?, height_px = ?, created_at = ? WHERE id = ?",
+                (json.dumps(shown.record.to_dict()), *shown[1:], row["id"]),
+            )
         thumbnail, damage = self.files.shown_thumbnail(row["id"])
         self._note_unreadable(damage)
         return Picture(
@@ -231,13 +237,10 @@ class Gallery:
             path=path,
             preview_path=self.files.preview(row["id"]),
             thumbnail_path=thumbnail,
-            width_px=row["width_px"],
-            height_px=row["height_px"],
-            created_at=row["created_at"],
             starred=bool(row["starred"]),
-            trashed_at=row["trashed_at"],
-            record=record,
+            trashed_at=None if row["trashed_at"] is None else number_or(row["trashed_at"], 0.0),
             damage=damage,
+            **shown._asdict(),
         )
 
     def _insert(self, width_px: int, height_px: int, record: PictureRecord) -> None:
@@ -266,18 +269,18 @@ class Gallery:
         known = {row["id"] for row in self._database.rows("SELECT id FROM pictures")}
         unreadable = []
         for path in sorted(self.workspace.pictures.glob("*.png")):
-            if path.stem not in known:
-                try:
-                    found = read_settings(path)
-                    record = importable(path, found)
-                    made = path.stat().st_mtime if record.created_at is None else record.created_at
-                    self._insert(
-                        found.width_px, found.height_px, replace(record, id=path.stem, created_at=made)
-                    )
-                except DatabaseBusy:
-                    raise
-                except (ValueError, sqlite3.Error) as error:
-                    unreadable.append(str(error))
+            if path.stem in known:
+                continue
+            try:
+                if (name := whole_text(path.name)) != path.name:
+                    raise ValueError(f"{name} has a name that is no text; rename it")
+                shown = shown_of_file(path)
+                record = replace(shown.record, id=path.stem, created_at=shown.created_at)
+                self._insert(shown.width_px, shown.height_px, record)
+            except DatabaseBusy:
+                raise
+            except (ValueError, sqlite3.Error) as error:
+                unreadable.append(str(error))
         return tuple(unreadable)
 
     def _note_unreadable(self, sentence: str) -> None:

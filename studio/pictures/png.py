@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from metrics.pictures import require_file
 from studio.home.disk import whole_file
 from studio.pictures.foreign_text.a1111 import format_parameters
 from studio.pictures.record import PictureRecord
@@ -49,6 +50,7 @@ def opened_picture(path: Path, *, max_megapixels: float) -> Iterator[Image.Image
 
 
 def _loaded(path: Path, max_megapixels: float) -> Image.Image:
+    require_file(path)
     try:
         with warnings.catch_warnings():
             # We ask the size ourselves, in the next step, by the host's own limit.
@@ -56,8 +58,6 @@ def _loaded(path: Path, max_megapixels: float) -> Image.Image:
             image = Image.open(path, formats=_OPENED)
     except Image.DecompressionBombError as error:
         raise ValueError(_too_large(path, max_megapixels)) from error
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} is missing; it was moved or deleted") from error
     except UnidentifiedImageError as error:
         raise ValueError(f"{path.name} is not a picture; drop a PNG, JPEG or WebP file") from error
     # Pillow tells damage by these four; a ValueError is its refusal to unpack a bomb of text.

@@ -5,8 +5,6 @@ Not here: what a run really takes (a dry run measures it, `finetune.dry_run`).
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Literal
 import psutil
 
 from finetune.config.run_config import FinetuneConfig
-from finetune.json_text import parse_json
+from finetune.weight_files import read_header
 from studio.home.disk import free_mib
 from studio.memory.free import graphics_card
 from studio.memory.training_footprints import (
@@ -142,23 +140,14 @@ def _known_footprint(base: str) -> TrainingFootprint | None:
 
 
 def _numbers_of(config: FinetuneConfig) -> int | None:
-    """Numbers in the transformer, from the headers of its files; None where it is not here."""
+    """Numbers in the transformer, from the headers of its files; None where it is not here, or not whole."""
     try:
         folder = _folder(find_model(config.model.base))
+        files = [] if folder is None else sorted((folder / "transformer").glob("*.safetensors"))
+        shapes = [shape for path in files for _, shape in read_header(path).tensors.values()]
     except ValueError:
         return None
-    files = [] if folder is None else sorted((folder / "transformer").glob("*.safetensors"))
-    return sum(sum(prod(shape) for shape in _shapes(path)) for path in files) if files else None
-
-
-def _shapes(path: Path) -> Iterator[list[int]]:
-    """Of every tensor of a safetensors file: 8 bytes of length, then JSON."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = parse_json(file.read(length))
-    for name, about in header.items():
-        if name != "__metadata__":
-            yield about["shape"]
+    return sum(prod(shape) for shape in shapes) if shapes else None
 
 
 def _folder(entry: ModelEntry) -> Path | None:

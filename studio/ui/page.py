@@ -89,7 +89,8 @@ def build_page(
         restorer = Restorer(gallery, settings)
         wire_generate_tab(generate, desk, restorer, header, pulse, demo)
         wire_gallery_tab(pictures, Shelves(gallery), pulse, demo)
-        opened = Opened(looking / "inspect", max_megapixels=min(MAX_MEGAPIXELS, settings.max_megapixels))
+        most = settings.max_megapixels if settings.hosted else MAX_MEGAPIXELS
+        opened = Opened(looking / "inspect", max_megapixels=most)
         looker = InspectDesk(Boards(gallery, opened, Layers(opened), Numbers(opened)))
         wire_inspect_tab(inspect, looker, demo, tabs)
         scorer = CompareDesk(gallery, opened, ScoreCache(looking / "scores"), not settings.hosted)

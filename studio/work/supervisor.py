@@ -176,14 +176,13 @@ class WorkerSupervisor:
     def _mend_jobs(self) -> None:
         """Interrupt the running jobs of dead workers, and let those go on that may."""
         at, now = time.time(), self._clock()
-        is_fresh = self._death is not None and now - self._death.seen_at < 2 * LOOK_EVERY_S
-        how = self._death.how if self._death is not None and is_fresh else "it vanished"
         lost = self._jobs.interrupt_lost(
             lambda job: is_alive(job.worker_pid, job.worker_born),
-            explain=lambda job: self._why(job, at, how),
+            explain=lambda job: self._why(job, at, self._how_it_ended()),
         )
         if not lost:
             return
+        how = self._how_it_ended()
         resumed, left = [], []
         for job in lost:
             if job.cancel_requested:
@@ -194,6 +193,13 @@ class WorkerSupervisor:
             else:
                 left.append(job.id)
         self._death = Death(at, now, how, tuple(resumed), tuple(left))
+
+    def _how_it_ended(self) -> str:
+        """In the words of its exit code, where it was our child; it may have died since it was last asked for."""
+        self._bury()
+        death = self._death
+        is_fresh = death is not None and self._clock() - death.seen_at < 2 * LOOK_EVERY_S
+        return death.how if death is not None and is_fresh else "it vanished"
 
     def _why(self, job: Job, at: float, how: str) -> str:
         """What happened to an interrupted job, and what comes next."""

@@ -12,6 +12,7 @@ from metrics.frechet import (
     cmmd,
     cubic_kernel_distance,
     frechet_distance,
+    halves_interval,
     kernel_inception_distance,
     too_few,
 )
@@ -103,6 +104,32 @@ def test_an_interval_holds_the_distance_of_means() -> None:
     assert low < means(A, B) < high
     wide = bootstrap_interval(means, A[:10], B[:10])
     assert wide[1] - wide[0] > high - low
+
+
+def test_halves_tell_how_far_an_unbiased_distance_would_move() -> None:
+    """The interval holds the true distance as often as it says."""
+    rng = np.random.default_rng(3)
+    shift = np.array([0.6, 0, 0])
+    true = cubic_kernel_distance(rng.normal(size=(6000, 3)), rng.normal(size=(6000, 3)) + shift)
+    held = 0
+    for seed in range(200):
+        ours, theirs = rng.normal(size=(40, 3)), rng.normal(size=(40, 3)) + shift
+        low, high = halves_interval(cubic_kernel_distance, ours, theirs, num_draws=60, seed=seed)
+        assert low < cubic_kernel_distance(ours, theirs) < high
+        held += low < true < high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+def test_halves_keep_views_of_one_picture_together() -> None:
+    rng = np.random.default_rng(4)
+    ours, theirs = (rng.normal(size=(30, 2)) for _ in range(2))
+
+    def means(x: np.ndarray, y: np.ndarray) -> float:
+        return float(x.mean() - y.mean())
+
+    plain = halves_interval(means, ours, theirs)
+    nine = [side.repeat(9, axis=0) for side in (ours, theirs)]
+    assert halves_interval(means, *nine, rows=([9] * 30, [9] * 30)) == pytest.approx(plain)
 
 
 def test_views_of_one_picture_are_drawn_together() -> None:

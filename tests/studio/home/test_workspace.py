@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,44 @@ def test_a_file_as_home(tmp_path: Path) -> None:
         Workspace.open(tmp_path / "home")
 
 
-def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "pictures").write_text("")
-    with pytest.raises(ValueError, match="a file is in the way"):
+def _a_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+
+
+def _a_link_to_nothing(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def _a_link_to_itself(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("spoil", [_a_file, _a_link_to_nothing, _a_link_to_itself])
+@pytest.mark.parametrize(
+    "name", ["pictures", "pictures/thumbnails", "runs", "cache/previews", "cache", "logs"]
+)
+def test_what_is_in_the_way_of_a_folder_is_named(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None]
+) -> None:
+    spoil(tmp_path / name)
+    with pytest.raises(
+        ValueError, match=rf"{tmp_path / name}.*; (move it|delete the link) or choose another home"
+    ):
         Workspace.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["server.lock", "server.json"])
+@pytest.mark.parametrize("spoil", [Path.mkdir, _a_link_to_itself])
+def test_what_is_in_the_way_of_the_lock_is_named(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None]
+) -> None:
+    workspace = Workspace.open(tmp_path)
+    spoil(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} cannot be written"), workspace.serve_lock("http://here"):
+        pytest.fail("it was held")
 
 
 def test_a_place_that_nobody_can_write() -> None:

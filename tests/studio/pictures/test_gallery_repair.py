@@ -44,7 +44,7 @@ def test_a_broken_row_without_a_file_hurts_no_other(
     broken.path.unlink()
     gallery = Gallery(workspace)
     assert ids(gallery.pictures()) == [whole.id]
-    assert gallery.unreadable == (f"{broken.path} is missing; it was moved or deleted",)
+    assert gallery.unreadable == (f"{broken.path} is missing; it was moved, deleted or never written",)
 
 
 def test_a_missing_file_is_reported(gallery: Gallery, add: Callable[..., Picture]) -> None:

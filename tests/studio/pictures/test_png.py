@@ -48,7 +48,7 @@ def test_no_picture_at_all(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a.png is not a picture; drop a PNG, JPEG or WebP"):
         opened(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"b.png is not a picture"):
+    with pytest.raises(ValueError, match=r"b.png is empty; copy it again"):
         opened(tmp_path / "b.png")
     with pytest.raises(ValueError, match=r"gone.png is missing"):
         opened(tmp_path / "gone.png")

@@ -135,7 +135,7 @@ def test_a_comment_of_a_jpeg(read: Callable[[bytes], PictureSettings]) -> None:
         ),
         (png(text_chunk("prompt", "[" * 100_000)), r"no JSON"),
         (b"hello" * 100, r"is not a picture; drop a PNG, JPEG or WebP"),
-        (b"", r"is not a picture"),
+        (b"", r"is empty; copy it again"),
         (b"\xff\xd8", r"holds no settings"),
         (b"RIFF\0\0\0\0WEBP", r"holds no settings"),
         (in_container("JPEG", b"II*\0\xff\xff\xff\xff"), r"holds no settings|EXIF cannot be read"),

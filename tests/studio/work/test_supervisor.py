@@ -132,6 +132,27 @@ def test_a_job_whose_worker_died_unwatched_resumes(watch: Watch, jobs: JobTable)
     assert "it vanished" in str(jobs.get(job_id).error)
 
 
+def test_a_worker_that_dies_while_it_is_looked_at_is_told_of_by_its_exit_code(
+    watch: Watch, jobs: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is asked for first, its jobs after that: it dies in between."""
+    supervisor = watch()
+    job_id = jobs.submit("render", {}, label="")
+    supervisor.look()
+    wait_for(lambda: step(jobs.get(job_id)) == 4)
+    seen = supervisor._worker_is_alive
+
+    def dies() -> bool:
+        assert supervisor._child is not None
+        supervisor._child.kill()
+        wait_for(lambda: not is_alive(supervisor._child.pid, None))
+        return seen()
+
+    monkeypatch.setattr(supervisor, "_worker_is_alive", dies)
+    supervisor.look()
+    assert "killed by signal 9" in str(jobs.get(job_id).error)
+
+
 def test_a_worker_that_cannot_start_is_tried_ever_more_rarely(watch: Watch) -> None:
     now = 0.0
     supervisor = watch(
