@@ -43,11 +43,21 @@ def test_axe_finds_nothing_serious(side: str, new_page: NewPage, server: Server)
         page.get_by_role("tab", name=tab).click()
         if tab == "Gallery":
             page.locator(".gallery-card").first.click()
+        if tab == "Inspect":
+            page.locator("#inspect-pictures input").click()
+            page.get_by_role("option").first.click()
+            page.locator("#energies .js-plotly-plot").wait_for()
+            page.locator("#spectrum .js-plotly-plot").wait_for()
         settled(page)
         told[tab] = findings(page)
     page.keyboard.press("Escape")
     page.locator(".bar-keys").click()
     told["shortcuts"] = findings(page)
+    page.keyboard.press("Escape")
+    page.locator(".bar-models").click()
+    page.locator(".models-cards > li").first.wait_for()
+    settled(page)
+    told["Models"] = findings(page)
     assert not any(told.values()), "\n".join(
         f"{tab}: {line}" for tab, lines in told.items() for line in lines
     )

@@ -188,6 +188,7 @@ def test_every_caption_at_once(room: Page, root: Path) -> None:
 def test_a_model_writes_the_missing_caption(room: Page, root: Path, endpoint: Endpoint) -> None:
     open_accordion(room, "Captions by a model")
     room.locator("#captioner-url input").fill(endpoint.base_url)
+    expect(room.locator("#captioner-url input")).to_have_value(endpoint.base_url)
     room.locator("#captioner-start").click()
     wait_for_by(room, "22.png", "gpt-4o")
     assert caption(room, "22.png") == "picture 1"

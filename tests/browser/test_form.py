@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.acting import hold, open_studio, wait_until_open
+from tests.browser.acting import ask, hold, open_studio, wait_until_open
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import HANG_S, Server
 
@@ -127,3 +127,38 @@ def test_the_chosen_side_outlives_a_reload(own_page: Page, server: Server) -> No
     own_page.reload()
     wait_until_open(own_page)
     assert own_page.locator("body.dark").count() == 0
+
+
+def test_a_tab_watches_its_own_render_after_a_reload(own_page: Page, server: Server) -> None:
+    """Also when another tab has asked for one since."""
+    other = own_page.context.new_page()
+    asked = {}
+    for page, prompt in ((own_page, "asked for here"), (other, "asked for there")):
+        open_studio(page, server)
+        ask(page, None, prompt, side_px=512, steps=9, seed=1)
+        page.locator("#generate").click()
+        page.wait_for_function("document.querySelector('#stage .viewer').dataset.scene.startsWith('job-')")
+        asked[page] = page.locator("#stage .viewer").get_attribute("data-scene")
+    assert asked[own_page] != asked[other]
+    for page, scene in asked.items():
+        page.reload()
+        wait_until_open(page)
+        expect(page.locator("#stage .viewer")).to_have_attribute("data-scene", str(scene))
+
+
+def test_a_phone_names_size_and_model_at_the_button(new_page: NewPage, server: Server) -> None:
+    page = new_page(server.url, viewport={"width": 390, "height": 844})
+    open_studio(page, server)
+    expect(page.locator("#size")).to_be_hidden()
+    expect(page.locator("#fit-note")).to_contain_text("4096 × 4096 px")
+    expect(page.locator("#fit-note .fit-what")).to_be_visible()
+
+
+def test_a_model_that_is_not_here_leads_to_its_download(page: Page) -> None:
+    opens = page.get_by_role("button", name="Open Models")
+    expect(opens).to_be_hidden()
+    page.locator("#model input").click()
+    page.get_by_role("option", name="FLUX.1 [schnell]").click()
+    expect(page.locator("#model-note .warn")).to_be_visible()
+    opens.click()
+    expect(page.locator(".models-cards > li").first).to_be_visible()

@@ -70,6 +70,7 @@ def test_a_running_render_is_told_and_shown_and_then_the_picture(page: Page, ser
     wait_until_running(page, step=3)
     assert f"step 3 of {STEPS}" in page.locator(".status-text").inner_text()
     page.wait_for_selector(f'{STAGE}[data-kind="live"]')
+    queue = page.locator("#queue").bounding_box()
     server.brake.release()
     wait_for_picture(page)
     page.locator(f"{STAGE} .viewer-canvas").click()
@@ -78,6 +79,7 @@ def test_a_running_render_is_told_and_shown_and_then_the_picture(page: Page, ser
     (picture,) = server.gallery.pictures()
     assert (picture.width_px, picture.height_px) == (512, 512)
     expect(page.locator("#details .details-title")).to_have_text(picture.path.name)
+    assert page.locator("#queue").bounding_box() == queue, "nothing moves when details come in"
 
 
 def test_the_button_says_how_many_pictures(page: Page) -> None:

@@ -20,7 +20,9 @@ MOST_STOPS = 80
 STOP = """() => {
   const at = document.activeElement;
   if (at === document.body) return null;
-  const box = at.closest("label, .block, .input-container")?.matches("label") ? at.closest("label") : at;
+  const list = at.matches("[role=combobox], [role=listbox]") && at.closest(".block");
+  const label = at.closest("label, .block, .input-container")?.matches("label") && at.closest("label");
+  const box = list || label || at;
   const { x, y, width, height } = box.getBoundingClientRect();
   const name = at.getAttribute("aria-label") || at.labels?.[0]?.textContent || at.textContent || at.title;
   return { what: at.outerHTML.slice(0, 120), name: (name || "").trim(), box: { x, y, width, height } };
@@ -55,6 +57,26 @@ def test_every_stop_is_named_seen_and_in_sight(side: str, new_page: NewPage, ser
     assert 25 < len(stops) < 60
     radios = [what for what in stops if 'type="radio"' in what]
     assert len(radios) == 2, "a group of radios is one stop"
+
+
+@pytest.mark.parametrize("tab", ["Gallery", "Inspect", "Compare", "Fine-tune"])
+def test_every_stop_of_the_other_tabs_is_named_and_seen(tab: str, page: Page, server: Server) -> None:
+    for seed in (1, 2):
+        add_picture(server.gallery, "mountains at dusk", seed=seed)
+    page.get_by_role("tab", name=tab).click()
+    if tab == "Inspect":
+        page.locator("#inspect-pictures input").click()
+        page.get_by_role("option").first.click()
+        page.locator("#inspect-chips .chip").first.wait_for()
+    page.get_by_role("tab", name=tab).focus()
+    page.keyboard.press("Tab")
+    stops = []
+    while (stop := page.evaluate(STOP)) is not None and len(stops) < MOST_STOPS:
+        stops.append(stop["what"])
+        assert stop["name"], stop["what"]
+        assert_changes_pixels(page, stop)
+        page.keyboard.press("Tab")
+    assert 3 < len(stops) < MOST_STOPS
 
 
 def assert_changes_pixels(page: Page, stop: dict[str, object]) -> None:

@@ -86,6 +86,9 @@ class Rail:
     examples: PromptChips
     size_note: gr.Markdown
     model_note: gr.Markdown
+    open_models: gr.Button
+    """Shown by controls.css where the note is of trouble."""
+
     fit_note: gr.Markdown
     refusal: gr.HTML
     """Why Generate took nothing; gone with the next change."""
@@ -128,6 +131,9 @@ def build_controls() -> Rail:
                 elem_id="model",
             )
             model_note = gr.Markdown(elem_classes="note", elem_id="model-note")
+            open_models = gr.Button(
+                "Open Models", size="sm", elem_classes="plain-button", elem_id="open-models"
+            )
             sizes = gr.Radio(
                 list(PRESETS), value=preset, label="Size", elem_classes="segments thirds", elem_id="size"
             )
@@ -233,4 +239,4 @@ def build_controls() -> Rail:
         prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
         seed_mode, count, adapters, rope, speed, memory,
     )  # fmt: skip
-    return Rail(controls, examples, size_note, model_note, fit_note, refusal, drop, generate)
+    return Rail(controls, examples, size_note, model_note, open_models, fit_note, refusal, drop, generate)

@@ -24,6 +24,14 @@ window.d4kForm = (() => {
     true,
   );
 
+  // What a tab watches is the tab's own. Gradio keeps it in localStorage, which all tabs share.
+  for (const name of ["getItem", "setItem", "removeItem"]) {
+    const usual = Storage.prototype[name];
+    Storage.prototype[name] = function (key, ...rest) {
+      return usual.call(key === "d4k-watch" ? sessionStorage : this, key, ...rest);
+    };
+  }
+
   function kept() {
     for (const storage of [sessionStorage, localStorage]) {
       try {

@@ -153,7 +153,8 @@ class Desk:
             note = fit_note(entry, request, free_memory(Path.home()), home, num_pictures=int(count))
         except ValueError:
             return ""
-        return warning(note.text) if note.is_warning else plain_text(note.text)
+        what = f"<span class='fit-what'>{plain_text(entry.title)} · {width_px} × {height_px} px · </span>"
+        return what + (warning(note.text) if note.is_warning else plain_text(note.text))
 
     def show(self, watch: Watch) -> tuple[Any, ...]:
         """A changed watch and what follows from it, in the order of GenerateTab.page()."""

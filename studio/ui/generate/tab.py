@@ -53,8 +53,8 @@ def build_generate_tab() -> GenerateTab:
                 status = StatusLine(elem_id="status-line")
                 viewer = DeepViewer(elem_id="stage")
             with gr.Column(elem_classes="rail side", min_width=0):
+                queue = QueuePanel(elem_id="queue")  # first: what details a picture has never moves it
                 details = PictureDetails(elem_id="details")
-                queue = QueuePanel(elem_id="queue")
         watch = gr.BrowserState(None, storage_key="d4k-watch", secret=NO_SECRET)
         seen = gr.State("")
         advice = gr.JSON(visible=False)
@@ -88,6 +88,9 @@ def wire_generate_tab(
         **QUIET,
     ).then(None, [tab.advice, *numbers], numbers, js=form_call("advised", ADVISED, "advice"), **QUIET)
     size = [controls.preset, controls.width_px, controls.height_px]
+    rail.open_models.click(
+        None, None, None, js="() => window.dispatchEvent(new Event('d4k-models'))", **QUIET
+    )
     controls.preset.input(None, size, size[1:], js="(...size) => d4kForm.sized(...size)", **QUIET)
     entered = [controls.preset.input, controls.width_px.input, controls.height_px.input]
     gr.on(entered, size_said, size, rail.size_note, trigger_mode="always_last", **QUIET)

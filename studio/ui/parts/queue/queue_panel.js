@@ -37,7 +37,7 @@ function update(item, row) {
   item.title = row.picture ? "Show on the stage" : "";
   item.querySelector(".queue-label").textContent = row.label;
   item.querySelector(".queue-detail").textContent = row.detail;
-  item.querySelector(".queue-state").textContent = row.message;
+  item.querySelector(".queue-state").textContent = item.querySelector(".queue-state").title = row.message;
   const bar = item.querySelector(".queue-bar");
   bar.hidden = row.state !== "running";
   bar.firstElementChild.style.width = `${100 * row.fraction}%`;

@@ -74,6 +74,7 @@ function describe() {
   find("exact").classList.toggle("on", step === "master");
   find("exact").title = step === "master" ? "Exact pixels: the lossless master is shown" : "Load the lossless master";
   find("title").textContent = hasPicture() ? scene.title : "";
+  root.ariaLabel = hasPicture() && scene.description ? `Picture: ${scene.description}` : "Picture viewer";
   find("message").textContent = scene.message || "Nothing on the stage yet";
   find("hint").hidden = scene.kind !== "empty";
   find("failed").textContent = first?.failed ?? "";

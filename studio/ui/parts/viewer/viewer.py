@@ -43,6 +43,9 @@ class Scene(GradioModel):
     """Id of the picture that is shown; `turn` tells it, so that each turn begins where the last one ended."""
 
     title: str = ""
+    description: str = ""
+    """What the picture shows, for those who do not see it: its prompt."""
+
     message: str = ""
     """Stands on a stage that has nothing to show yet."""
     width_px: int = 1
@@ -77,6 +80,7 @@ def picture_scene(picture: Picture, *, scene_id: str, demand: int, arrival: bool
         kind="picture",
         picture=picture.id,
         title=f"{picture.width_px} × {picture.height_px}  {picture.path.name}",
+        description=picture.record.settings.prompt,
         width_px=picture.width_px,
         height_px=picture.height_px,
         layers=(
@@ -108,6 +112,7 @@ def live_scene(job: Job, *, demand: int) -> Scene:
         id=f"job-{job.id}",
         kind="live" if layers else "waiting",
         title=f"{width_px} × {height_px}  {'live' if job.state == 'running' else 'last'} preview",
+        description=job.label,
         message=state_sentence(job),
         width_px=width_px,
         height_px=height_px,
