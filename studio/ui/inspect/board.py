@@ -61,10 +61,11 @@ class Boards:
         part: Part | None = None,
         view: str = "",
         at: str = "",
+        asked: str = "",
     ) -> Board:
         """The stage for these pictures and settings. Raises ValueError for what cannot be shown."""
         if not keys:
-            return Board(demand=now_ms())
+            return Board(demand=now_ms(), asked=asked)
         subjects = self.subjects(keys)
         return Board(
             panes=tuple(self._pane(subject, settings, part) for subject in subjects),
@@ -73,6 +74,7 @@ class Boards:
             view=view,
             at=at,
             demand=now_ms(),
+            asked=asked,
         )
 
     def subjects(self, keys: Sequence[str]) -> list[Subject]:

@@ -46,22 +46,21 @@ HINT = "Click the picture to measure a patch of 64 px; Shift and drag to measure
 
 @dataclass(frozen=True, slots=True)
 class InspectDesk:
-    """The tab over opened pictures."""
+    """The tab over opened pictures. `asked` is what the page calls the state it asks for; its board says it back."""
 
     boards: Boards
 
     @shows_errors
-    def choose(self, keys: list[str], part: str, *values: Any) -> tuple[str, Board]:
+    def choose(self, asked: str, keys: list[str], part: str, *values: Any) -> tuple[str, Board]:
         """Other pictures on the stage: (the part, if its picture is still there, the stage)."""
         kept = checked_part(Part.of(part), self.boards.subjects(keys or ()))
-        return str(kept or ""), self.boards.board(keys or (), InspectSettings.of(values), part=kept)
+        board = self.boards.board(keys or (), InspectSettings.of(values), part=kept, asked=asked)
+        return str(kept or ""), board
 
     @shows_errors
     def redraw(self, asked: str, keys: list[str], part: str, *values: Any) -> Board:
-        """A setting changed; `asked` is what the page calls this state."""
-        board = self.boards.board(keys or (), InspectSettings.of(values), part=Part.of(part))
-        board.asked = asked
-        return board
+        """A setting changed."""
+        return self.boards.board(keys or (), InspectSettings.of(values), part=Part.of(part), asked=asked)
 
     @shows_errors
     def drop(self, paths: list[str] | None, keys: list[str]) -> tuple[Any, Any]:
@@ -151,32 +150,32 @@ class InspectDesk:
 
     @shows_errors
     def pick(
-        self, event: gr.EventData, keys: list[str], distance: int, angle: int, *values: Any
+        self, event: gr.EventData, asked: str, keys: list[str], distance: int, angle: int, *values: Any
     ) -> tuple[Any, ...]:
         """A click: the 64 px patch under it. (part, stage, group, chips, matrix, histogram, spectrum)"""
         x, y, subject_id = int(event.x), int(event.y), str(event.pane)
         for subject in self.boards.subjects(keys):
             if subject.id == subject_id:
                 part = Part(subject_id, patch_at(x, y, subject.width_px, subject.height_px))
-                return self._measured(keys, part, distance, angle, values)
+                return self._measured(asked, keys, part, distance, angle, values)
         return (gr.skip(),) * 7  # the picture left the stage while the click was on its way
 
     @shows_errors
     def region(
-        self, event: gr.EventData, keys: list[str], distance: int, angle: int, *values: Any
+        self, event: gr.EventData, asked: str, keys: list[str], distance: int, angle: int, *values: Any
     ) -> tuple[Any, ...]:
         """A dragged rectangle, measured; as for `pick`."""
-        asked = Box(int(event.x), int(event.y), int(event.width), int(event.height))
+        drawn = Box(int(event.x), int(event.y), int(event.width), int(event.height))
         for subject in self.boards.subjects(keys):
             if subject.id == str(event.pane):
-                part = Part(subject.id, clamped(asked, subject.width_px, subject.height_px))
-                return self._measured(keys, part, distance, angle, values)
+                part = Part(subject.id, clamped(drawn, subject.width_px, subject.height_px))
+                return self._measured(asked, keys, part, distance, angle, values)
         return (gr.skip(),) * 7
 
     @shows_errors
-    def whole(self, keys: list[str], *values: Any) -> tuple[Any, ...]:
+    def whole(self, asked: str, keys: list[str], *values: Any) -> tuple[Any, ...]:
         """Back to the whole picture: (part, stage, group, chips)"""
-        board = self.boards.board(keys or (), InspectSettings.of(values))
+        board = self.boards.board(keys or (), InspectSettings.of(values), asked=asked)
         return "", board, gr.Column(visible=False), ChipsContent(note=HINT if keys else "")
 
     @shows_errors
@@ -246,9 +245,9 @@ class InspectDesk:
         warm_once()
 
     def _measured(
-        self, keys: list[str], part: Part, distance: int, angle: int, values: tuple[Any, ...]
+        self, asked: str, keys: list[str], part: Part, distance: int, angle: int, values: tuple[Any, ...]
     ) -> tuple[Any, ...]:
-        board = self.boards.board(keys, InspectSettings.of(values), part=part)
+        board = self.boards.board(keys, InspectSettings.of(values), part=part, asked=asked)
         return str(part), board, *self.show_part(str(part), keys, distance, angle)
 
     def _report(self, text: str, keys: list[str]) -> tuple[str, PartReport] | None:

@@ -23,6 +23,7 @@ let fade = 0.5; // opacity of the second picture
 let turn = 0; // which picture is shown where one is
 let drag = null; // a region being drawn, in pixels of the first picture
 let flicker = 0;
+let awaited = ""; // what was asked for last
 let wasShown = false;
 
 const hasPicture = () => board.panes.length > 0;
@@ -40,13 +41,19 @@ function receive() {
     boards.set(next.asked, next);
     if (boards.size > KEPT_BOARDS) boards.delete(boards.keys().next().value);
   }
-  show(next);
+  // Answers come in any order. One to what was asked for before says nothing of layers any more, but what it measured.
+  if (next.asked && awaited && next.asked !== awaited) {
+    board.panes = withMarks(board.panes, next.panes);
+    request();
+  } else show(next);
 }
 
 // A board that was shown before comes back at once; the server's answer follows.
 function foresee(event) {
   if (!root.isConnected) return window.removeEventListener("d4k-ask", foresee);
-  const known = root.closest(`#${event.detail.stage}`) && boards.get(event.detail.asked);
+  if (!root.closest(`#${event.detail.stage}`)) return;
+  awaited = event.detail.asked;
+  const known = awaited !== board.asked && boards.get(awaited);
   if (known) showAgain(known);
 }
 
@@ -58,8 +65,10 @@ function foreseeLayer(event) {
   const choice = root.dataset.layersIn && event.target.closest?.(`${root.dataset.layersIn} input`);
   if (!choice || !board.asked) return;
   const [keys, [, ...others]] = JSON.parse(board.asked);
-  const known = boards.get(JSON.stringify([keys, [choice.value, ...others]]));
+  const asked = JSON.stringify([keys, [choice.value, ...others]]);
+  const known = boards.get(asked);
   if (!known) return;
+  awaited = asked;
   event.preventDefault();
   event.stopImmediatePropagation();
   showAgain(known);
@@ -73,17 +82,17 @@ function passOn(choice) {
 }
 
 function showAgain(known) {
-  const measured = board.panes.flatMap((pane) =>
-    pane.marks.filter((mark) => mark.kind !== "artefact").map((mark) => [pane.id, mark]),
-  );
-  const panes = known.panes.map((pane) => ({
+  show({ ...known, panes: withMarks(known.panes, board.panes), look: board.look, view: "" });
+}
+
+// Panes with the parts that are measured in others of the same pictures.
+function withMarks(panes, others) {
+  const isPart = (mark) => mark.kind !== "artefact";
+  const parts = new Map(others.map((pane) => [pane.id, pane.marks.filter(isPart)]));
+  return panes.map((pane) => ({
     ...pane,
-    marks: [
-      ...pane.marks.filter((mark) => mark.kind === "artefact"),
-      ...measured.filter(([id]) => id === pane.id).map(([, mark]) => mark),
-    ],
+    marks: [...pane.marks.filter((mark) => !isPart(mark)), ...(parts.get(pane.id) ?? [])],
   }));
-  show({ ...known, panes, look: board.look, view: "" });
 }
 
 function show(next) {

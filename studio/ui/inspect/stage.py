@@ -89,7 +89,8 @@ class Board(GradioModel):
     demand: int = 0
     """Rises with each wish for `view` or `at`."""
     asked: str = ""
-    """What the page asked for, word for word; it shows this board at once when it asks for the same again."""
+    """What the page asked for, word for word. It shows this board at once when it asks for the same again, and shows
+    no layer of a board that something else was asked after. Empty for a board that comes unasked."""
     message: str = "Open a picture from the gallery, or drop one"
 
 

@@ -19,11 +19,6 @@ APPLY_LOOK = f"""(...values) => {{
   const look = Object.fromEntries({list(LOOKS)}.map((name, i) => [name, values[i]]));
   window.dispatchEvent(new CustomEvent("d4k-look", {{ detail: {{ stage: "{STAGE_ID}", look }} }}));
 }}"""
-ASK = f"""(_, keys, part, ...values) => {{
-  const asked = JSON.stringify([keys, values]);
-  window.dispatchEvent(new CustomEvent("d4k-ask", {{ detail: {{ stage: "{STAGE_ID}", asked }} }}));
-  return [asked, keys, part, ...values];
-}}"""
 LAYER_KEYS = ("picture", "subbands", "glcm", "artefacts")
 HEAVY: dict[str, Any] = {**SETTLED, "concurrency_id": "measuring", "concurrency_limit": 2}
 """Other pictures may be chosen while these are measured: they are then measured next."""
@@ -118,6 +113,18 @@ def hint(keys: list[str], part: str) -> Any:
     return gr.skip() if part else ChipsContent(note=HINT if keys else "")
 
 
+def ask(*, before: int) -> str:
+    """The script of an event whose answer is a board: tells the stage what is asked for, and the server its name.
+
+    Its inputs are the name's field, the pictures, `before` others and the settings.
+    """
+    return f"""(_, keys, ...rest) => {{
+  const asked = JSON.stringify([keys, rest.slice({before})]);
+  window.dispatchEvent(new CustomEvent("d4k-ask", {{ detail: {{ stage: "{STAGE_ID}", asked }} }}));
+  return [asked, keys, ...rest];
+}}"""
+
+
 def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: gr.Tabs) -> None:
     settings, values = tab.form.settings, tab.form.values()
     asked = [tab.keys, tab.part, *values]
@@ -127,7 +134,9 @@ def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: 
     gr.on([demo.load, tab.tab.select], desk.offer, tab.keys, tab.keys, **SPOKEN)
     tab.drop.upload(desk.drop, [tab.drop, tab.keys], [tab.drop, tab.keys], **SPOKEN)
 
-    chosen = tab.keys.change(desk.choose, asked, [tab.part, tab.stage], trigger_mode="always_last", **SPOKEN)
+    chosen = tab.keys.change(
+        desk.choose, [tab.asked, *asked], [tab.part, tab.stage], js=ask(before=1), **SETTLED
+    )
     chosen.then(hint, [tab.keys, tab.part], tab.part_chips, **QUIET)
     measured = chosen.then(desk.measure, tab.keys, numbers, **HEAVY)
     measured.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
@@ -145,19 +154,23 @@ def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: 
         desk.redraw,
         [tab.asked, *asked],
         tab.stage,
-        trigger_mode="always_last",
-        js=ASK,
-        **SPOKEN,
+        js=ask(before=1),
+        **SETTLED,
     )
     looks = [settings[name] for name in LOOKS]
     gr.on([widget.input for widget in looks], None, looks, None, js=APPLY_LOOK, **QUIET)
 
     where = [tab.keys, tab.distance, tab.angle]
     for event, handler in ((tab.stage.pick, desk.pick), (tab.stage.region, desk.region)):
-        shown = event(handler, [*where, *values], [tab.part, tab.stage, *tab.part_outputs()], **PART)
+        outputs = [tab.part, tab.stage, *tab.part_outputs()]
+        shown = event(handler, [tab.asked, *where, *values], outputs, js=ask(before=2), **PART)
         shown.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
     tab.stage.whole(
-        desk.whole, [tab.keys, *values], [tab.part, tab.stage, tab.part_group, tab.part_chips], **SPOKEN
+        desk.whole,
+        [tab.asked, tab.keys, *values],
+        [tab.part, tab.stage, tab.part_group, tab.part_chips],
+        js=ask(before=0),
+        **SPOKEN,
     )
     gr.on([tab.distance.input, tab.angle.input], desk.turn_matrix, [tab.part, *where], matrix, **SETTLED)
 

@@ -84,7 +84,7 @@ def test_bands_are_muted_or_scaled_one_by_one() -> None:
 def test_a_click_measures_its_patch_and_marks_it(desk: InspectDesk, keys: list[str]) -> None:
     pane = desk.redraw("", keys, "", *USUAL).panes[1]
     clicked = event(x=70, y=130, pane=pane.id)
-    part, board, group, chips, matrix, histogram, spectrum = desk.pick(clicked, keys, 2, 90, *USUAL)
+    part, board, group, chips, matrix, histogram, spectrum = desk.pick(clicked, "", keys, 2, 90, *USUAL)
     assert part == f"{pane.id},64,128,64,64"
     assert [len(one.marks) for one in board.panes] == [0, 1]
     assert (board.panes[1].marks[0].kind, group.visible) == ("patch", True)
@@ -102,7 +102,7 @@ def test_a_region_is_measured_where_it_lies_and_a_sliver_is_refused(
 ) -> None:
     pane = desk.redraw("", keys[:1], "", *USUAL).panes[0]
     dragged = event(x=200, y=-20, width=100, height=120, pane=pane.id)
-    part, board, _, chips, _, histogram, _ = desk.region(dragged, keys, 1, 0, *USUAL)
+    part, board, _, chips, _, histogram, _ = desk.region(dragged, "", keys, 1, 0, *USUAL)
     assert part == f"{pane.id},200,0,56,100"
     assert board.panes[0].marks[0].kind == "region"
     assert sum(histogram.data[0].y) == 56 * 100
@@ -111,18 +111,18 @@ def test_a_region_is_measured_where_it_lies_and_a_sliver_is_refused(
         crop = np.asarray(image.convert("RGB"))[0:100, 200:256]
     assert float(mean.text) == pytest.approx((crop @ [0.299, 0.587, 0.114]).mean(), abs=0.06)
     with pytest.raises(gr.Error, match="too small to measure"):
-        desk.region(event(x=0, y=0, width=3, height=90, pane=pane.id), keys, 1, 0, *USUAL)
+        desk.region(event(x=0, y=0, width=3, height=90, pane=pane.id), "", keys, 1, 0, *USUAL)
 
 
 def test_a_part_leaves_with_its_picture(desk: InspectDesk, keys: list[str]) -> None:
     pane = desk.redraw("", keys, "", *USUAL).panes[1]
     part = f"{pane.id},0,0,64,64"
-    assert desk.choose(keys, part, *USUAL)[0] == part
-    kept, board = desk.choose(keys[:1], part, *USUAL)
+    assert desk.choose("", keys, part, *USUAL)[0] == part
+    kept, board = desk.choose("", keys[:1], part, *USUAL)
     assert (kept, board.panes[0].marks) == ("", ())
     group, chips, *_ = desk.show_part(part, keys[:1], 1, 0)
     assert (group.visible, chips.chips) == (False, ())
-    assert desk.whole(keys, *USUAL)[0] == ""
+    assert desk.whole("", keys, *USUAL)[0] == ""
 
 
 def test_an_address_restores_pictures_settings_part_and_view(desk: InspectDesk, keys: list[str]) -> None:
@@ -183,11 +183,11 @@ def test_numbers_of_all_pictures_go_into_one_file(desk: InspectDesk, keys: list[
 
 
 def test_no_picture_is_no_error(desk: InspectDesk) -> None:
-    assert desk.choose([], "", *USUAL)[1].panes == ()
+    assert desk.choose("", [], "", *USUAL)[1].panes == ()
     assert not desk.measure([])[0].visible
     assert not desk.numbers_file([], "", *USUAL).visible
     with pytest.raises(gr.Error, match="holds 4 pictures, got 5"):
-        desk.choose(["a"] * 5, "", *USUAL)
+        desk.choose("", ["a"] * 5, "", *USUAL)
 
 
 def test_parts_and_views_of_an_address_are_checked() -> None:
