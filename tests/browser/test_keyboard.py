@@ -48,12 +48,7 @@ def test_every_stop_is_named_seen_and_in_sight(side: str, new_page: NewPage, ser
     page = new_page(server.url, color_scheme=side)
     open_studio(page, server)
     page.locator("body").press("Tab")
-    stops = []
-    while (stop := page.evaluate(STOP)) is not None and len(stops) < MOST_STOPS:
-        stops.append(stop["what"])
-        assert stop["name"], stop["what"]
-        assert_changes_pixels(page, stop)
-        page.keyboard.press("Tab")
+    stops = walk(page)
     assert 25 < len(stops) < 60
     radios = [what for what in stops if 'type="radio"' in what]
     assert len(radios) == 2, "a group of radios is one stop"
@@ -70,13 +65,18 @@ def test_every_stop_of_the_other_tabs_is_named_and_seen(tab: str, page: Page, se
         page.locator("#inspect-chips .chip").first.wait_for()
     page.get_by_role("tab", name=tab).focus()
     page.keyboard.press("Tab")
-    stops = []
+    assert 3 < len(walk(page)) < MOST_STOPS
+
+
+def walk(page: Page) -> list[str]:
+    """Tab from where the focus is to the end of the page: every stop, each of which has a name and is seen."""
+    stops: list[str] = []
     while (stop := page.evaluate(STOP)) is not None and len(stops) < MOST_STOPS:
         stops.append(stop["what"])
         assert stop["name"], stop["what"]
         assert_changes_pixels(page, stop)
         page.keyboard.press("Tab")
-    assert 3 < len(stops) < MOST_STOPS
+    return stops
 
 
 def assert_changes_pixels(page: Page, stop: dict[str, object]) -> None:

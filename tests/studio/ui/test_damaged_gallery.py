@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -124,8 +124,7 @@ NAMED: dict[str, Damage] = {
 def test_it_is_shown_and_can_be_thrown_away(workspace: Workspace, spoil: Damage) -> None:
     gallery, whole, bad = _three(workspace)
     spoil(gallery, bad)
-    for opened in (gallery, Gallery(workspace)):
-        assert_whole(opened, whole)
+    for opened in opened_twice(gallery, whole):
         shown = {
             picture.id: picture for picture in grid_content(opened, shelf="all", search="", limit=9).pictures
         }
@@ -137,15 +136,13 @@ def test_it_is_shown_and_can_be_thrown_away(workspace: Workspace, spoil: Damage)
     assert Gallery(workspace).trash([bad.id]) == 1
     gallery.empty_trash()
     assert_whole(Gallery(workspace), whole)
-    assert set(whole) <= {picture.id for picture in Gallery(workspace).pictures()}
 
 
 @pytest.mark.parametrize("spoil", NAMED.values(), ids=NAMED)
 def test_what_cannot_be_shown_takes_nothing_along(workspace: Workspace, spoil: Damage) -> None:
     gallery, whole, bad = _three(workspace)
     spoil(gallery, bad)
-    for opened in (gallery, Gallery(workspace)):
-        assert_whole(opened, whole)
+    for opened in opened_twice(gallery, whole):
         for shelf in ("all", "starred", "trash"):
             grid_content(opened, shelf=shelf, search="", limit=9)
 
@@ -182,6 +179,13 @@ def _three(workspace: Workspace) -> tuple[Gallery, list[str], Picture]:
     gallery = Gallery(workspace)
     first, bad, last = (add_picture(gallery, prompt) for prompt in ("first", "bad", "last"))
     return gallery, [first.id, last.id], bad
+
+
+def opened_twice(gallery: Gallery, whole: list[str]) -> Iterator[Gallery]:
+    """The gallery as it was open when the damage came, then opened anew; the whole pictures are whole in both."""
+    for opened in (gallery, Gallery(gallery.workspace)):
+        assert_whole(opened, whole)
+        yield opened
 
 
 def assert_whole(gallery: Gallery, names: list[str]) -> None:
