@@ -220,7 +220,8 @@ def wire_dataset_room(room: DatasetRoom, desk: DatasetDesk, demo: gr.Blocks) -> 
     )
     grid.turn(desk.turn, shown, page, **PRESSED)
     news = [*page, choice.plot, pictures.plotted]
-    grid.news(desk.news, [*shown, pictures.page, pictures.plotted], news, **SPOKEN)
+    # Sent again while one is unanswered: an answer whose stream Gradio ended too early comes with the next one's.
+    grid.news(desk.news, [*shown, pictures.page, pictures.plotted], news, **PRESSED)
     wire_caption_tools(choice.bulk, choice.captioner, source, desk)
 
 

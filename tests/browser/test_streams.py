@@ -1,0 +1,65 @@
+"""Answers of the server that come over a stream which ends at the wrong moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NewPage
+from tests.browser.studio_server import Server
+from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
+from tests.browser.test_dataset import drawn as drawn
+from tests.browser.test_dataset import room_server as room_server
+from tests.browser.test_dataset import root as root
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+HOLD_ENDS = """() => {
+  const usual = window.fetch;
+  const close = (words) => words.indexOf('data: {"msg":"close_stream"');
+  let let_go;
+  const gone = new Promise((done) => (let_go = done));
+  window.heldEnds = 0;
+  window.holdEnds = false;
+  window.letEndsGo = () => (window.holdEnds = false) || let_go();
+  window.fetch = async (...asked) => {
+    const answer = await usual(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes("/queue/data")) return answer;
+    const hold = new TransformStream({
+      async transform(chunk, controller) {
+        const words = new TextDecoder().decode(chunk);
+        if (window.holdEnds && close(words) >= 0) {
+          const at = new TextEncoder().encode(words.slice(0, close(words))).length;
+          if (at) controller.enqueue(chunk.slice(0, at));
+          window.heldEnds += 1;
+          await gone;
+          chunk = chunk.slice(at);
+        }
+        controller.enqueue(chunk);
+      },
+    });
+    return new Response(answer.body.pipeThrough(hold), { status: answer.status, headers: answer.headers });
+  };
+}"""
+"""The word that ends a stream of answers reaches the page later than what was sent after it."""
+
+
+def test_news_asked_for_while_the_stream_ends_come_all_the_same(
+    new_page: NewPage, room_server: Server, root: Path
+) -> None:
+    page: Page = new_page(room_server.url)
+    page.add_init_script(f"({HOLD_ENDS})()")
+    choose_dataset(page, room_server.url, root)
+    page.get_by_label("Resolution (px)").fill("256")
+    expect_chip(page, "to train on", "22")
+    expect(page.locator(".dataset-card img[src]")).to_have_count(NUM_PICTURES)  # no more news of themselves
+    page.evaluate("window.holdEnds = true")
+    page.locator("#dataset-search :is(input, textarea)").fill("number 3")
+    page.wait_for_function("window.heldEnds === 1")
+    with page.expect_response("**/gradio_api/queue/join*"):  # the page believes that the stream is open
+        page.locator(f"{CARD.format('03.png')} .dataset-switch").dispatch_event("click")
+    page.evaluate("window.letEndsGo()")
+    expect_chip(page, "by hand", "1")
