@@ -135,20 +135,6 @@ def test_keys_turn_layers_and_each_shows_its_own(opened: Open) -> None:
     until(page, lambda: np.array_equal(colours(page), plain))
 
 
-def test_an_answer_to_what_was_asked_for_before_takes_no_layer_away(page: Page) -> None:
-    page.get_by_role("tab", name="Inspect").click()
-    held = hold_event(page, "choose_1")  # the pictures of Inspect
-    page.locator("#inspect-pictures input").click()
-    page.get_by_role("option", name="the first chart").click()
-    page.keyboard.press("Escape")
-    until(page, lambda: len(held.routes) == 1)
-    page.locator("#inspect-layer input[value=subbands]").check(force=True)
-    stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
-    held.let_go()
-    expect(page.locator("#inspect-chips")).to_contain_text("the first chart")  # measured after the answer
-    stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
-
-
 def test_a_layer_that_was_shown_comes_back_before_the_server_answers(opened: Open) -> None:
     page = opened("first")
     page.locator(STAGE).hover()

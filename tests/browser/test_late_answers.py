@@ -1,4 +1,4 @@
-"""Answers of the server that come over a stream which ends at the wrong moment."""
+"""Answers that come late: after something else was asked for, or over a stream that has just ended."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from tests.browser.acting import chart, hold_event, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
 from tests.browser.test_dataset import drawn as drawn
 from tests.browser.test_dataset import room_server as room_server
 from tests.browser.test_dataset import root as root
+from tests.browser.test_inspect import stage
+from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -63,3 +66,18 @@ def test_news_asked_for_while_the_stream_ends_come_all_the_same(
         page.locator(f"{CARD.format('03.png')} .dataset-switch").dispatch_event("click")
     page.evaluate("window.letEndsGo()")
     expect_chip(page, "by hand", "1")
+
+
+def test_an_answer_to_what_was_asked_for_before_takes_no_layer_away(page: Page, server: Server) -> None:
+    add_picture(server.gallery, "the first chart", image=chart(1536, 1536))
+    page.get_by_role("tab", name="Inspect").click()
+    held = hold_event(page, "choose_1")  # the pictures of Inspect
+    page.locator("#inspect-pictures input").click()
+    page.get_by_role("option", name="the first chart").click()
+    page.keyboard.press("Escape")
+    until(page, lambda: len(held.routes) == 1)
+    page.locator("#inspect-layer input[value=subbands]").check(force=True)
+    stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
+    held.let_go()
+    expect(page.locator("#inspect-chips")).to_contain_text("the first chart")  # measured after the answer
+    stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
