@@ -1,7 +1,8 @@
 """CLIPScore: 100 times the cosine between a picture and its prompt (Hessel et al., 2021), by any CLIP in stock layout.
 
 The published numbers use ViT-B/16. A prompt longer than the model reads is split where sentences or phrases end, its
-parts are embedded and averaged, and the result says how many parts there were; nothing is cut off. Imports torch.
+parts are embedded and averaged, and the result says how many parts there were; nothing is cut off unless that is asked
+for, to compare with published numbers. Imports torch.
 Not here: which files a model needs (`metrics.weights`).
 """
 
@@ -11,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from PIL import Image
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
 from metrics.weights import CLIP_B16, Weights, found
+
+LongPrompts = Literal["split", "cut"]
+"""Read in parts, or cut where the model ends, as published."""
 
 _ENDS = (r"(?<=[.;!?])\s+", r"(?<=,)\s+", r"\s+")
 
@@ -60,7 +64,12 @@ class ClipScorer:
         )
 
     def scores(
-        self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str], *, batch_size: int = 16
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        prompts: Sequence[str],
+        *,
+        batch_size: int = 16,
+        long_prompts: LongPrompts = "split",
     ) -> list[ClipScore]:
         """Of (H, W, 3) uint8 RGB pictures and their prompts, in pairs."""
         if len(images) != len(prompts):
@@ -73,7 +82,10 @@ class ClipScorer:
                     f"picture {index + 1} has no prompt, and CLIPScore compares with one; pass --prompt"
                 )
         seen = self.embed_images(images, batch_size=batch_size)
-        said = [self.embed_prompt(prompt) for prompt in prompts]
+        said = [
+            self.embed_prompt(prompt) if long_prompts == "split" else (self.embed_start(prompt), 1)
+            for prompt in prompts
+        ]
         return [
             ClipScore(max(0.0, 100 * float(picture @ text)), parts)
             for picture, (text, parts) in zip(seen, said, strict=True)
@@ -103,6 +115,21 @@ class ClipScorer:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         mean = rows.mean(0)
         return np.asarray(mean / np.linalg.norm(mean)), len(parts)
+
+    @torch.inference_mode()
+    def embed_start(self, prompt: str) -> NDArray[np.float64]:
+        """(D,) of length 1, of the first tokens alone, as the published evaluation reads a long prompt.
+
+        What it calls (torchmetrics 1.5, `functional.multimodal.clip_score`) cuts the tokens where the model ends and
+        the end mark goes with the rest; pooling then takes whatever token has the highest number.
+        """
+        tokens = self.tokenizer(prompt, truncation=False, verbose=False, return_tensors="pt").to(self.device)
+        out = self.model.text_model(
+            input_ids=tokens.input_ids[:, : self.max_tokens],
+            attention_mask=tokens.attention_mask[:, : self.max_tokens],
+        )
+        row = self.model.text_projection(out.pooler_output).double().cpu().numpy()[0]
+        return np.asarray(row / np.linalg.norm(row))
 
     def parts(self, prompt: str) -> list[str]:
         """The prompt in parts that the model reads whole, split as late as it can be."""

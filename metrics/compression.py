@@ -60,7 +60,7 @@ def compression_ratio(image: NDArray[np.uint8], settings: JpegSettings = PUBLISH
     Raises:
         ValueError: another shape or dtype, an empty picture, or one too long for JPEG.
     """
-    return image.nbytes / _jpeg_bytes(image, settings)
+    return image.nbytes / len(as_jpeg(image, settings))
 
 
 def set_compression_ratio(images: Iterable[NDArray[np.uint8]], settings: JpegSettings = PUBLISHED) -> float:
@@ -71,14 +71,15 @@ def set_compression_ratio(images: Iterable[NDArray[np.uint8]], settings: JpegSet
     """
     raw = encoded = 0
     for image in images:
-        encoded += _jpeg_bytes(image, settings)
+        encoded += len(as_jpeg(image, settings))
         raw += image.nbytes
     if not encoded:
         raise ValueError("no pictures given; a set's compression ratio needs at least one")
     return raw / encoded
 
 
-def _jpeg_bytes(image: NDArray[np.uint8], settings: JpegSettings) -> int:
+def as_jpeg(image: NDArray[np.uint8], settings: JpegSettings = PUBLISHED) -> bytes:
+    """The file's bytes. Errors as for `compression_ratio`."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image must be (H, W, 3) RGB uint8, got {image.shape} {image.dtype}")
     if not 1 <= min(image.shape[:2]) <= max(image.shape[:2]) <= _MAX_SIDE_PX:
@@ -88,4 +89,10 @@ def _jpeg_bytes(image: NDArray[np.uint8], settings: JpegSettings) -> int:
         )
     file = BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=settings.quality, subsampling=settings.subsampling)
-    return file.getbuffer().nbytes
+    return file.getvalue()
+
+
+def through_jpeg(image: NDArray[np.uint8], settings: JpegSettings = PUBLISHED) -> NDArray[np.uint8]:
+    """What is read back: (H, W, 3) RGB uint8, of any size that JPEG holds."""
+    with Image.open(BytesIO(as_jpeg(image, settings))) as file:
+        return np.asarray(file.convert("RGB"))

@@ -1,6 +1,9 @@
 """Means of a set with bootstrap intervals, and whether two sets differ: by redrawing their pictures.
 
 A set's Compression Ratio is a ratio of sums, so its pictures weigh by their bytes: `raw` says how many each has.
+Percentiles are taken further out than the share says, as Student's t is wider than the normal distribution (Hesterberg
+2015, "What Teachers Should Know About the Bootstrap", 4.2.3): plain ones of 24 values hold the truth 91 to 93 times of
+100, not 95, and BCa ones hardly more often.
 Not here: distances of feature sets (`metrics.frechet`).
 """
 
@@ -35,7 +38,8 @@ def mean_interval(
     tops, bottoms = _sums(values, raw)
     if tops.size < 2:
         raise ValueError("an interval needs at least two pictures; add pictures to the set")
-    return _middle(_drawn(tops, bottoms, _draws(tops.size, num_draws, np.random.default_rng(seed))), share)
+    drawn = _drawn(tops, bottoms, _draws(tops.size, num_draws, np.random.default_rng(seed)))
+    return _middle(drawn, share, tops.size)
 
 
 def difference_interval(
@@ -61,7 +65,7 @@ def difference_interval(
     rng = np.random.default_rng(seed)
     draws = _draws(sizes[0], num_draws, rng)
     others = draws if paired else _draws(sizes[1], num_draws, rng)
-    return _middle(_drawn(*first, draws) - _drawn(*second, others), share)
+    return _middle(_drawn(*first, draws) - _drawn(*second, others), share, min(sizes))
 
 
 def _sums(values: Sequence[float], raw: Raw) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -83,6 +87,9 @@ def _drawn(
     return np.asarray(tops[draws].sum(1) / bottoms[draws].sum(1))
 
 
-def _middle(found: NDArray[np.float64], share: float) -> tuple[float, float]:
-    low, high = np.quantile(found, [(1 - share) / 2, (1 + share) / 2])
+def _middle(found: NDArray[np.float64], share: float, count: int) -> tuple[float, float]:
+    from scipy import stats  # half a second that the page's start does not pay
+
+    reach = np.sqrt(count / (count - 1)) * stats.t.ppf((1 + share) / 2, count - 1)
+    low, high = np.quantile(found, stats.norm.cdf([-reach, reach]))
     return float(low), float(high)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metrics.aesthetics import AestheticHead
 from metrics.catalogue import card
-from metrics.clip_score import ClipScorer
+from metrics.clip_score import ClipScorer, LongPrompts
 from metrics.evaluate import Score
 from metrics.weights import AESTHETIC_HEAD, CLIP_B16, CLIP_L14, MICRO_CLIP, found_file
 
@@ -64,7 +64,12 @@ class LearnedScorer:
             _ = self._head, self._large
 
     def scores(
-        self, pixels: NDArray[np.uint8], prompt: str | None, *, metrics: Sequence[str]
+        self,
+        pixels: NDArray[np.uint8],
+        prompt: str | None,
+        *,
+        metrics: Sequence[str],
+        long_prompts: LongPrompts = "split",
     ) -> tuple[dict[str, Score], tuple[str, ...]]:
         """Of (H, W, 3) uint8 RGB: scores by name in the order asked, and notes such as a long prompt's parts.
 
@@ -78,7 +83,9 @@ class LearnedScorer:
                 value = float(self._head.scores(self._large.embed_images([pixels]))[0])
             else:
                 scorer = self._published if name == "clip_score" else self._micro
-                (one,) = scorer.scores([pixels], ["" if prompt is None else prompt])
+                (one,) = scorer.scores(
+                    [pixels], ["" if prompt is None else prompt], long_prompts=long_prompts
+                )
                 value = one.value
                 if one.num_parts > 1:
                     notes.append(

@@ -11,12 +11,14 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from metrics.compression import PUBLISHED, through_jpeg
 from metrics.features import ClipExtractor, Extractor, InceptionExtractor, aligned_crops, shrunken
 from metrics.frechet import (
     Features,
@@ -36,7 +38,14 @@ FROM_CLIP = ("cmmd",)
 # Each draw of a Frechet distance solves two eigenproblems of 2,048: seconds, not milliseconds.
 NUM_DRAWS, NUM_FRECHET_DRAWS = 200, 20
 
-Views = Callable[[NDArray[np.uint8]], list[NDArray[np.uint8]]]
+
+class Views(NamedTuple):
+    """What an extractor is shown of a picture."""
+
+    name: str
+    of: Callable[[NDArray[np.uint8]], list[NDArray[np.uint8]]]
+
+
 _Rows = list[Features]
 """Features of a set, (views, D) a picture."""
 
@@ -50,6 +59,7 @@ def learned_distances(
     cache: Path | None = None,
     progress: bool = False,
     device: str = "cpu",
+    as_published: bool = False,
 ) -> tuple[dict[str, float], list[str], dict[str, str], dict[str, str]]:
     """(value by metric, notes with intervals and warnings, unreadable files, metrics left out; with reasons).
 
@@ -59,6 +69,7 @@ def learned_distances(
         metrics: Of `set_evaluation.LEARNED_SET_METRICS`.
         extractors: "inception" and "clip", to use in place of the published ones.
         cache: Where features are kept, by the content of each file, extractor and view; None keeps none.
+        as_published: The generated pictures as JPEG files of quality 95, 4:2:0, as the published evaluation reads them.
 
     Raises:
         ValueError: a set has fewer than two readable pictures.
@@ -83,9 +94,11 @@ def learned_distances(
             left_out[metric] = lacking[network]
             continue
         if kind not in gathered:
-            views, view_name = _views(kind, short_side_px)
+            views = _views(kind, short_side_px)
             gathered[kind] = _both(
-                generated, reference, given[network], views, view_name, cache, skipped, progress
+                (generated, _through_jpeg(views) if as_published else views),
+                (reference, views),
+                *(given[network], cache, skipped, progress),
             )
         values[metric], told = _distance(metric, *gathered[kind])
         notes += told
@@ -98,35 +111,41 @@ def _opened(network: str, device: str) -> Extractor:
     return ClipExtractor(device=device) if network == "clip" else InceptionExtractor(device=device)
 
 
-def _views(kind: str, short_side_px: int) -> tuple[Views, str]:
+def _views(kind: str, short_side_px: int) -> Views:
     if kind == "crops":
-        return aligned_crops, "crops"
+        return Views("crops", aligned_crops)
     if kind == "clip":
-        return lambda image: [image], "clip"
-    return lambda image: [shrunken(image, short_side_px)], f"short side {short_side_px}"
+        return Views("clip", lambda image: [image])
+    return Views(f"short side {short_side_px}", lambda image: [shrunken(image, short_side_px)])
+
+
+def _through_jpeg(views: Views) -> Views:
+    return Views(f"{views.name}, {PUBLISHED.description}", lambda image: views.of(through_jpeg(image)))
 
 
 def _both(
-    generated: Sequence[Path],
-    reference: Sequence[Path],
+    generated: tuple[Sequence[Path], Views],
+    reference: tuple[Sequence[Path], Views],
     extractor: Extractor,
-    views: Views,
-    view_name: str,
     cache: Path | None,
     skipped: dict[str, str],
     progress: bool,
 ) -> tuple[_Rows, _Rows]:
     found = []
-    total = len(generated) + len(reference)
+    total = len(generated[0]) + len(reference[0])
     with tqdm(
-        total=total, desc=view_name, unit="picture", disable=None if progress else True, file=sys.stderr
+        total=total,
+        desc=reference[1].name,
+        unit="picture",
+        disable=None if progress else True,
+        file=sys.stderr,
     ) as bar:
-        for name, paths in (("generated", generated), ("reference", reference)):
+        for name, (paths, views) in (("generated", generated), ("reference", reference)):
             rows = []
             for path in paths:
                 bar.update()
                 try:
-                    rows.append(_features(path, extractor, views, view_name, cache))
+                    rows.append(_features(path, extractor, views, cache))
                 except ValueError as error:
                     skipped[str(path)] = str(error)
             if len(rows) < 2:
@@ -138,18 +157,18 @@ def _both(
     return found[0], found[1]
 
 
-def _features(path: Path, extractor: Extractor, views: Views, view_name: str, cache: Path | None) -> Features:
+def _features(path: Path, extractor: Extractor, views: Views, cache: Path | None) -> Features:
     """(views, D) float64 of one file."""
     if cache is None:
-        return extractor.features(views(read_picture(path).pixels))
+        return extractor.features(views.of(read_picture(path).pixels))
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    key = hashlib.sha256(f"{content} {extractor.name} {view_name}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{content} {extractor.name} {views.name}".encode()).hexdigest()[:32]
     kept = cache / f"{key}.npy"
     try:
         return np.asarray(np.load(kept, allow_pickle=False), np.float64)
     except (OSError, ValueError, EOFError):  # not there, or cut off: made again
-        found = extractor.features(views(read_picture(path).pixels))
+        found = extractor.features(views.of(read_picture(path).pixels))
     cache.mkdir(parents=True, exist_ok=True)
     part = kept.with_name(f".{kept.stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
     with part.open("wb") as file:

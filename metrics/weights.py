@@ -13,6 +13,8 @@ from pathlib import Path
 MICRO_CLIP = Path(__file__).resolve().parents[1] / "assets" / "micro-4k-clip"
 """The bundled small CLIP."""
 
+HUB_TIMEOUT_S = 10.0
+
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -66,10 +68,10 @@ AESTHETIC_HEAD = Weights(
 
 
 def found(weights: Weights) -> str:
-    """A folder that holds a model, or the hub id where it can be fetched from.
+    """A folder that holds a model, or the hub id where it lies in the cache or can be fetched from.
 
     Raises:
-        ValueError: the named place is missing, or the hub is switched off and nothing is cached.
+        ValueError: the named place is missing, or nothing is cached and the hub is switched off or does not answer.
     """
     named = os.environ.get(weights.variable)
     if named and Path(named).exists():
@@ -77,10 +79,19 @@ def found(weights: Weights) -> str:
     if named and not _HUB_ID.fullmatch(named):
         raise ValueError(f"{weights.variable} names {named}, which is missing; {weights.remedy()}")
     hub_id = named or weights.hub_id
-    if os.environ.get("HF_HUB_OFFLINE") == "1" and not _cached(hub_id):
+    if _cached(hub_id):
+        return hub_id
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
         raise ValueError(
             f"{weights.name} is not on this machine and the hub is switched off; {weights.remedy()}"
         )
+    try:
+        _ask_hub(hub_id)
+    except Exception as error:  # a network can fail in any way it likes
+        raise ValueError(
+            f"{weights.name} is not on this machine and the hub does not give {hub_id} "
+            f"({' '.join(str(error).split())[:120]}); {weights.remedy()}"
+        ) from error
     return hub_id
 
 
@@ -99,10 +110,13 @@ def found_file(weights: Weights) -> Path:
 
 
 def _cached(hub_id: str) -> bool:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+    from huggingface_hub import try_to_load_from_cache
 
-    try:
-        return any(repo.repo_id == hub_id for repo in scan_cache_dir().repos)
-    except CacheNotFound:
-        return False
+    return isinstance(try_to_load_from_cache(hub_id, "config.json"), str)
+
+
+def _ask_hub(hub_id: str) -> None:
+    """One question without retries: a library that opens a model asks for each of its files, and six times each."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    get_hf_file_metadata(hf_hub_url(hub_id, "config.json"), timeout=HUB_TIMEOUT_S)

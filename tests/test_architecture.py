@@ -46,7 +46,7 @@ studio.models studio.queue studio.comparison
 studio.pipeline
 studio.memory studio.pictures studio.visitors
 studio.rendering studio.datasets studio.inspection
-studio.training
+studio.training studio.benchmark
 studio.work
 studio.cli
 studio.ui.scripts studio.ui.icons studio.ui.plot_look studio.ui.events studio.ui.startup
@@ -57,6 +57,7 @@ studio.ui.parts.queue
 studio.ui.parts.header
 studio.ui.gallery studio.ui.datasets studio.ui.models studio.ui.tools
 studio.ui.inspect studio.ui.generate
+studio.ui.benchmark
 studio.ui.compare studio.ui.finetune
 studio.ui.page
 app

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from finetune.drawing.speed_names import ROPE_METHODS
-from studio.cli import dataset, export, grid, models, probe, score, serve, settings, speed, train
+from studio.cli import benchmark, dataset, export, grid, models, probe, score, serve, settings, speed, train
 from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, settings_of
 from studio.home.quiet_imports import quiet_imports
@@ -39,7 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for noun in (serve, score, dataset, export, grid, train, models, probe, speed, settings):
+for noun in (serve, score, benchmark, dataset, export, grid, train, models, probe, speed, settings):
     noun.add_commands(app)
 
 

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,44 +25,12 @@ from studio.home.ownership import Viewer, everybody, mine, prepare
 from studio.home.settings import LOCAL_MAX_MEGAPIXELS
 from studio.home.workspace import Workspace
 from studio.pictures.files import PictureFiles
-from studio.pictures.gallery_rows import number_or, shown_of_file, shown_of_row
+from studio.pictures.gallery_rows import Picture, number_or, shown_of_file, shown_of_row
 from studio.pictures.gallery_search import EVERY, Listed, search_condition
 from studio.pictures.importing import importable
 from studio.pictures.png import check_megapixels
 from studio.pictures.record import PictureRecord
 from studio.pictures.settings_reader import read_settings
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One row of the gallery."""
-
-    id: str
-    path: Path
-    """The master: a lossless PNG with the record inside."""
-
-    preview_path: Path
-    """A JPEG of the full size."""
-
-    thumbnail_path: Path
-    """A JPEG of 512 px on its longer side."""
-
-    width_px: int
-    height_px: int
-    created_at: float
-    """Seconds since 1970."""
-
-    starred: bool
-    trashed_at: float | None
-    record: PictureRecord
-
-    damage: str = ""
-    """Why its views are a stand-in: the master is gone or cannot be read. Empty for a whole picture."""
-
-    @property
-    def missing(self) -> bool:
-        """The master is no longer where it was written."""
-        return not self.path.is_file()
 
 
 class Gallery:
@@ -109,13 +77,19 @@ class Gallery:
         self,
         *,
         search: str = "",
+        prompt: str | None = None,
         starred_only: bool = False,
         trashed: bool = False,
         limit: int = 60,
         offset: int = 0,
     ) -> list[Picture]:
-        """Newest first. Each word of `search` occurs in prompt, size, seed, model, day or file name, in any case."""
+        """Newest first. Each word of `search` occurs in prompt, size, seed, model, day or file name, in any case.
+
+        With `prompt`, those alone that have this very one, but for case.
+        """
         where, values = self._conditions(search, starred_only, trashed)
+        if prompt is not None:
+            where, values = f"{where} AND search_text = ?", (*values, prompt.casefold())
         rows = self._database.rows(
             f"SELECT * FROM pictures WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
             (*values, limit, offset),

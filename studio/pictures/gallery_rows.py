@@ -1,4 +1,4 @@
-"""What the gallery shows of a picture, from its row or from its file: whatever stands in either, checked.
+"""A picture of the gallery, and what is shown of it from its row or its file: whatever stands in either, checked.
 
 Not here: the rows' table and the files' places (`studio.pictures.gallery`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,38 @@ from finetune.json_text import parse_json
 from studio.pictures.importing import importable
 from studio.pictures.record import PictureRecord
 from studio.pictures.settings_reader import read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One row of the gallery."""
+
+    id: str
+    path: Path
+    """The master: a lossless PNG with the record inside."""
+
+    preview_path: Path
+    """A JPEG of the full size."""
+
+    thumbnail_path: Path
+    """A JPEG of 512 px on its longer side."""
+
+    width_px: int
+    height_px: int
+    created_at: float
+    """Seconds since 1970."""
+
+    starred: bool
+    trashed_at: float | None
+    record: PictureRecord
+
+    damage: str = ""
+    """Why its views are a stand-in: the master is gone or cannot be read. Empty for a whole picture."""
+
+    @property
+    def missing(self) -> bool:
+        """The master is no longer where it was written."""
+        return not self.path.is_file()
 
 
 class Shown(NamedTuple):

@@ -47,7 +47,7 @@ class Job:
     """Path of the latest preview, a JPEG."""
 
     result: dict[str, Any] | None
-    """{"picture": id} of a finished render."""
+    """{"picture": id} of a finished render; of one that is not, the picture that it was about to keep."""
 
     error: str | None
     """Why it failed or was interrupted; kept while it waits to resume."""

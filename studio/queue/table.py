@@ -125,6 +125,11 @@ class JobTable:
             ).fetchone()
             return row is not None and not row["cancel_requested"]
 
+    def promise(self, job_id: int, result: Mapping[str, Any]) -> None:
+        """This is to come of it. Kept through a death and a retry: who takes the job up again looks whether it came."""
+        values = json.dumps(dict(result)), job_id
+        self._database.write("UPDATE jobs SET result = ? WHERE id = ? AND state = 'running'", values)
+
     def finish(self, job_id: int, result: Mapping[str, Any]) -> None:
         """It is done, and this came of it."""
         self._end(job_id, "done", result=json.dumps(dict(result)))
@@ -213,8 +218,8 @@ class JobTable:
     ) -> None:
         """End a running job; one that is no longer running keeps the state it was given."""
         self._database.write(
-            "UPDATE jobs SET state = ?, result = ?, error = ?, preview = COALESCE(?, preview), "
-            "finished_at = ?, seconds_left = NULL WHERE id = ? AND state = 'running'",
+            "UPDATE jobs SET state = ?, result = COALESCE(?, result), error = ?, "
+            "preview = COALESCE(?, preview), finished_at = ?, seconds_left = NULL WHERE id = ? AND state = 'running'",
             (state, result, error, preview, time.time(), job_id),
         )
 
@@ -235,7 +240,7 @@ class JobTable:
     def _requeue(self, job_id: int, *, place: str, attempts: str, error: str) -> None:
         self._database.write(
             f"UPDATE jobs SET state = 'queued', place = {place}, attempts = {attempts}, error = {error}, "
-            "result = NULL, started_at = NULL, finished_at = NULL, cancel_requested = 0, worker_pid = NULL, "
+            "started_at = NULL, finished_at = NULL, cancel_requested = 0, worker_pid = NULL, "
             "worker_born = NULL, heartbeat_at = NULL, stage = '', step = 0, num_steps = 0, "
             "seconds_per_step = NULL, seconds_left = NULL "
             "WHERE id = ? AND state IN ('failed', 'cancelled', 'interrupted')",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +48,25 @@ def render_in_place(
     *,
     home: Path,
     on_progress: OnProgress | None = None,
+    on_failure: Callable[[RenderRequest, ValueError], None] | None = None,
 ) -> Iterator[KeptPicture]:
     """Render each request and yield it once it is kept.
 
-    `home` is where this machine's measurements are kept.
+    `home` is where this machine's measurements are kept. A request that cannot be drawn ends it all with its
+    ValueError, or is told to `on_failure` and passed over.
     """
     quiet_libraries()
     if on_progress is not None:
         on_progress(Progress("loading model", 0, 1, None, None), None)
     keeper = PipelineKeeper()
     for request in requests:
-        keep.require_room(request.width_px, request.height_px)
-        opened, result = render_fitting(keeper, entry, request, home=home, on_progress=on_progress)
-        yield keep_drawn(opened, request, result, keep.keep, on_progress=on_progress)
+        try:
+            keep.require_room(request.width_px, request.height_px)
+            opened, result = render_fitting(keeper, entry, request, home=home, on_progress=on_progress)
+            kept = keep_drawn(opened, request, result, keep.keep, on_progress=on_progress)
+        except ValueError as error:
+            if on_failure is None:
+                raise
+            on_failure(request, error)
+            continue
+        yield kept

@@ -6,10 +6,11 @@ Not here: taking jobs and ending them (`studio.work.worker`), drawing (`studio.p
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from finetune.whole_files import sweep_parts
-from studio.home.database import DatabaseBusy, insist
+from studio.home.database import DatabaseBusy, NotThere, insist
 from studio.home.disk import MIB, require_free
 from studio.home.ownership import Owners
 from studio.home.settings import Settings
@@ -21,6 +22,7 @@ from studio.models.adapters import file_digest, resolve_adapter
 from studio.models.admission import admit
 from studio.models.catalogue import ModelEntry
 from studio.pictures.gallery import Gallery, new_picture_id
+from studio.pictures.gallery_rows import Picture
 from studio.pictures.previews import write_live_preview
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.opening import OpenedModel, PipelineKeeper
@@ -58,6 +60,10 @@ class RenderJobs:
         Raises ValueError, with the remedy, if the job cannot be done.
         """
         request = RenderRequest.from_dict(job.request)
+        if (kept := self._kept_before(job)) is not None:
+            self._finish(job, kept)
+            say(f"job {job.id}: {kept.path.name} was kept by an earlier worker")
+            return True
         entry = admit(request, self.settings)
         # Fail before the minutes of work: the PNG and its previews take up to twice the raw pixels.
         require_free(self.workspace.root, 6 * request.width_px * request.height_px / MIB)
@@ -97,7 +103,9 @@ class RenderJobs:
             on_progress=lambda progress, preview: self._report(job, progress, preview),
             say=lambda sentence: say(f"job {job.id}: {sentence}"),
         )
-        picture_id = new_picture_id()  # known before it is kept: keeping it again keeps the same picture
+        # Known before it is kept: keeping it again, here or in the next worker, keeps the same picture.
+        picture_id = new_picture_id()
+        insist(lambda: self.jobs.promise(job.id, {"picture": picture_id}))
         picture = keep_drawn(
             opened,
             request,
@@ -105,11 +113,25 @@ class RenderJobs:
             lambda image, record: insist(lambda: self.gallery.add(image, record, picture_id=picture_id)),
             on_progress=lambda progress, preview: self._report(job, progress, preview),
         ).place
-        insist(lambda: self.owners.give("pictures", picture.id, self.owners.of("jobs", job.id)))
-        insist(lambda: self.jobs.finish(job.id, {"picture": picture.id}))
+        self._finish(job, picture)
         saved(opened).unlink(missing_ok=True)
         seconds = ", ".join(f"{name} {spent:.1f} s" for name, spent in result.timings_s.items())
         say(f"job {job.id}: {picture.path.name} ({seconds})")
+
+    def _finish(self, job: Job, picture: Picture) -> None:
+        insist(lambda: self.owners.give("pictures", picture.id, self.owners.of("jobs", job.id)))
+        insist(lambda: self.jobs.finish(job.id, {"picture": picture.id}))
+
+    def _kept_before(self, job: Job) -> Picture | None:
+        """The picture of an attempt that died after keeping it; None where there is none, or it was thrown away."""
+        promised = None if job.result is None else job.result.get("picture")
+        if not isinstance(promised, str):
+            return None
+        with suppress(NotThere):
+            picture = insist(lambda: self.gallery.get(promised))
+            if not picture.missing and picture.trashed_at is None:
+                return picture
+        return None
 
     def _weights(self, opened: OpenedModel, request: RenderRequest) -> str:
         """Of the model and of each adapter: one that was trained on since is another."""

@@ -1,28 +1,24 @@
 """Checkpoints of a LoRA run against strengths: every cell one picture, all of one prompt and one seed. No torch.
 
-Cells are drawn as ordinary render jobs, and a picture belongs to a cell when it was drawn from the very same request
-and the very same LoRA: nothing is drawn twice, whoever asked for it, and a cleared queue loses nothing.
+Cells are drawn as ordinary render jobs, and nothing is drawn twice (`studio.pictures.standing`).
 Not here: a checkpoint's LoRA (`finetune.checkpoint_adapter`), the sheet (`studio.pictures.contact_sheet`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
 
 from finetune.checkpoint_adapter import adapter_path, adapter_steps, export_step
 from finetune.json_text import parse_json
 from finetune.run_folder import RunFolder, write_whole
-from studio.models.adapters import file_digest
 from studio.models.catalogue import CATALOGUE, ModelEntry
 from studio.models.lookup import check_size, find_model
-from studio.pictures.gallery import Gallery, Picture
-from studio.pictures.record import PictureRecord
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
+from studio.pictures.standing import StandingName, ask_for_missing, standing_of
 from studio.queue.job import Job
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest
@@ -30,8 +26,6 @@ from studio.render_request import AdapterUse, RenderRequest
 FILE = "grid.json"
 USUAL_STRENGTHS = (0.0, 0.5, 1.0)
 USUAL_ROWS, MAX_CELLS = 6, 64
-
-CellStateName = Literal["done", "running", "queued", "failed", "cancelled", "interrupted", "absent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +87,7 @@ class CellState:
     """How one cell stands."""
 
     cell: Cell
-    state: CellStateName
+    state: StandingName
     picture: Picture | None = None
     job: Job | None = None
 
@@ -175,14 +169,7 @@ def submit_grid(run: RunFolder, grid: Grid, *, jobs: JobTable, gallery: Gallery)
     """Remember the grid as the run's, export its LoRAs and queue what is not drawn yet; returns how many jobs."""
     export_rows(run, grid.settings)
     write_whole(run.path / FILE, json.dumps(asdict(grid.settings)))
-    waiting = {
-        state.cell.request
-        for state in grid_states(grid, jobs=jobs, gallery=gallery)
-        if state.state not in ("done", "queued", "running")
-    }
-    for request in (one for one in grid.requests() if one in waiting):
-        jobs.submit("render", request.to_dict(), label=request.prompt)
-    return len(waiting)
+    return len(ask_for_missing(grid.requests(), jobs=jobs, gallery=gallery))
 
 
 def remembered_settings(run: RunFolder) -> GridSettings | None:
@@ -197,28 +184,10 @@ def remembered_settings(run: RunFolder) -> GridSettings | None:
 
 
 def grid_states(grid: Grid, *, jobs: JobTable, gallery: Gallery) -> tuple[CellState, ...]:
-    """Of every cell, in their order: its picture, else the job that is to make it, else how that ended."""
-    home, digests = gallery.workspace.root, _Digests(gallery.workspace.root)
-    pictures = gallery.pictures(search=grid.settings.prompt, limit=1000)
-    drawn: dict[str, Picture] = {}
-    for picture in pictures:  # the newest first
-        if not picture.missing and digests.are_those_of(picture.record):
-            drawn.setdefault(_key(picture.record.settings.to_dict(), home), picture)
-    known: dict[str, Job] = {}
-    for job in _by_hope(jobs.jobs(kind="render")):
-        with suppress(TypeError, KeyError, ValueError):  # a damaged row is no cell's
-            known.setdefault(_key(job.request, home), job)
-    states = []
-    for cell in grid.cells:
-        key = _key(cell.request.to_dict(), home)
-        found, asked = drawn.get(key), known.get(key)
-        if found is not None:
-            states.append(CellState(cell, "done", found))
-        elif asked is None or asked.state == "done":
-            states.append(CellState(cell, "absent"))
-        else:
-            states.append(CellState(cell, asked.state, None, asked))
-    return tuple(states)
+    """Of every cell, in their order."""
+    standing = standing_of(grid.requests(), jobs=jobs, gallery=gallery)
+    found = ((cell, standing[cell.request]) for cell in grid.cells)
+    return tuple(CellState(cell, one.state, one.picture, one.job) for cell, one in found)
 
 
 def base_of(run: RunFolder) -> ModelEntry:
@@ -228,43 +197,3 @@ def base_of(run: RunFolder) -> ModelEntry:
         if base in (entry.id, entry.source) or (entry.folder is not None and base == str(entry.folder)):
             return entry
     return find_model(base)
-
-
-def _by_hope(jobs: Iterable[Job]) -> list[Job]:
-    """Those that go on before those that ended."""
-    return sorted(jobs, key=lambda job: job.state not in ("queued", "running"))
-
-
-def _key(settings: Mapping[str, Any], home: Path) -> str:
-    """One text for one request, wherever its LoRA's path begins and however it is to fit into memory."""
-    worn = [
-        [str((home / str(use["path"])).resolve()), float(use["weight"])]
-        for use in settings.get("adapters", ())
-    ]
-    rest = {name: value for name, value in settings.items() if name not in ("adapters", "memory")}
-    return json.dumps([sorted(worn), rest], sort_keys=True)
-
-
-class _Digests:
-    """Compares LoRAs that were worn with those that are here now."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-
-    def are_those_of(self, record: PictureRecord) -> bool:
-        """Whether every LoRA of a picture is still the one that it was drawn with."""
-        return all(self._of(used.path) == used.digest for used in record.adapters)
-
-    def _of(self, path: str) -> str:
-        file = self._home / path
-        try:
-            state = file.stat()
-        except OSError:
-            return ""
-        return _digest(file, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=256)
-def _digest(file: Path, _modified_ns: int, _size: int) -> str:
-    """Read once while the file stays as it is: a page asks every second."""
-    return file_digest(file)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from studio.home.database import NotThere
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 
 
 def find_picture(gallery: Gallery, picture_id: str) -> Picture | None:

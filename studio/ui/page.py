@@ -20,6 +20,9 @@ from studio.models.hub import Hub
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.training.runs import Trainings
+from studio.ui.benchmark.duels import DuelDesk
+from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.tab import wire_benchmark_view
 from studio.ui.compare.handlers import CompareDesk
 from studio.ui.compare.tab import build_compare_tab, wire_compare_tab
 from studio.ui.datasets.handlers import DatasetDesk
@@ -74,7 +77,9 @@ def build_page(
             generate = build_generate_tab()
             pictures = build_gallery_tab()
             inspect = build_inspect_tab()
-            compare = build_compare_tab(folders=not settings.hosted)
+            benchmarks = BenchmarkDesk(jobs, gallery, settings, looking) if trains else None
+            with kept_for(settings.trainer, demo):
+                compare = build_compare_tab(folders=not settings.hosted, benchmarks=benchmarks)
             if trains:
                 trainings = Trainings(gallery.workspace, jobs, settings.hosted)
                 runs = RunsDesk(trainings)
@@ -95,6 +100,12 @@ def build_page(
         wire_inspect_tab(inspect, looker, demo, tabs)
         scorer = CompareDesk(gallery, opened, ScoreCache(looking / "scores"), not settings.hosted)
         wire_compare_tab(compare, scorer, demo)
+        if benchmarks is not None and compare.benchmark is not None:
+            with kept_for(settings.trainer, demo):
+                judge, form = DuelDesk(jobs, gallery, opened), generate.rail.controls
+                wire_benchmark_view(compare.benchmark, benchmarks, judge, form, compare.tab, demo)
+            if settings.trainer is not None:
+                shown_to(settings.trainer, compare.benchmark.tab, demo)
         if trains:
             datasets = DatasetDesk(Datasets(gallery.workspace, hosted=settings.hosted), os.environ)
             with kept_for(settings.trainer, demo):

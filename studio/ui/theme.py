@@ -19,6 +19,7 @@ STYLE_SHEETS = (
     "pictures.css",
     "inspect.css",
     "compare.css",
+    "benchmark.css",
     "models.css",
     "finetune.css",
     "grid.css",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from studio.benchmark.job import BenchmarkJobs
+from studio.benchmark.progress import SCORE
 from studio.home.workspace import Workspace
 from studio.queue.job import Job
 from studio.queue.table import JobTable
@@ -25,4 +27,5 @@ def make_handlers(
     renders = RenderJobs(workspace, jobs)
     renders.tidy()
     trainings = TrainingJobs(workspace, jobs, free_memory=renders.keeper.free)
-    return {RENDER: renders.do, TRAIN: trainings.do}, renders.keeper.free
+    measuring = BenchmarkJobs(workspace, jobs)
+    return {RENDER: renders.do, TRAIN: trainings.do, SCORE: measuring.do}, renders.keeper.free

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from studio.benchmark.progress import SCORE
 from studio.queue.job import Job
 from studio.render_request import RenderRequest
 
@@ -34,6 +35,7 @@ def _render_detail(job: Job) -> str:
 KINDS: Mapping[str, JobKind] = {
     RENDER: JobKind(_render_detail, draws=True),
     TRAIN: JobKind(lambda job: f"training · {job.request['run']}"),
+    SCORE: JobKind(lambda job: f"benchmark · {job.request['benchmark']}"),
 }
 
 

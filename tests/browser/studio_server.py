@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from studio.benchmark.folder import benchmarks_of
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
@@ -112,8 +113,8 @@ class Server:
         jobs.clear_finished()
         gallery.trash([picture.id for picture in gallery.pictures(limit=1000)])
         gallery.empty_trash()
-        for folder in (self.workspace.runs, self.workspace.datasets):
-            for made in folder.iterdir():
+        for folder in (self.workspace.runs, self.workspace.datasets, benchmarks_of(self.workspace)):
+            for made in folder.glob("*"):
                 shutil.rmtree(made, ignore_errors=True)
 
 

@@ -20,7 +20,8 @@ from studio.comparison.score_cache import ScoreCache
 from studio.home.disk import whole_file
 from studio.home.roots import check_inside
 from studio.inspection.opened import Opened, Subject
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from studio.ui.compare.items import Found, Item, farthest_pair, record_of, scored_sets, set_names
 from studio.ui.compare.table import TableContent, TableRow, columns_of, picture_cells, set_cells
 from studio.ui.inspect.stage import Board, Look, Mark, pane_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.pictures.gallery import Picture
+from studio.pictures.gallery_rows import Picture
 from studio.pictures.settings_reader import read_settings
 from studio.ui.compare.table import ScoredSet
 

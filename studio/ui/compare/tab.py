@@ -1,12 +1,18 @@
-"""The Compare tab: what is compared on the left, scores and linked panes, what differs on the right."""
+"""The Compare tab: pictures or folders, and benchmarks of models where they may be run.
+
+Of pictures: what is compared on the left, scores and linked panes, what differs on the right. Not here: benchmarks
+(`studio.ui.benchmark`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gradio as gr
 
 from metrics.catalogue import CARDS
+from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.tab import BenchmarkView, build_benchmark_view
 from studio.ui.compare.handlers import USUAL_METRICS, CompareDesk
 from studio.ui.compare.table import CompareTable
 from studio.ui.events import PRESSED, QUIET, SPOKEN
@@ -30,10 +36,18 @@ class CompareTab:
     table: CompareTable
     stage: InspectStage
     settings: SettingsTable
+    benchmark: BenchmarkView | None
 
 
-def build_compare_tab(*, folders: bool) -> CompareTab:
-    with gr.Tab("Compare", id="compare") as tab, gr.Row(elem_classes="room compare", equal_height=True):
+def build_compare_tab(*, folders: bool, benchmarks: BenchmarkDesk | None) -> CompareTab:
+    """`benchmarks` is None where nobody may run any."""
+    with gr.Tab("Compare", id="compare") as tab, gr.Tabs(elem_id="compare-views"):
+        view = _build_pictures(tab, folders=folders)
+        return view if benchmarks is None else replace(view, benchmark=build_benchmark_view(benchmarks))
+
+
+def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
+    with gr.Tab("Pictures", id="pictures"), gr.Row(elem_classes="room compare", equal_height=True):
         with (
             gr.Column(elem_classes="rail controls", min_width=0),
             gr.Column(elem_classes="rail-scroll", min_width=0),
@@ -81,7 +95,9 @@ def build_compare_tab(*, folders: bool) -> CompareTab:
             )
         with gr.Column(elem_classes="rail side", min_width=0):
             settings = SettingsTable(elem_id="settings-difference")
-    return CompareTab(tab, keys, files, first, second, metrics, compare, stop, csv, table, stage, settings)
+    return CompareTab(
+        tab, keys, files, first, second, metrics, compare, stop, csv, table, stage, settings, None
+    )
 
 
 def wire_compare_tab(tab: CompareTab, desk: CompareDesk, demo: gr.Blocks) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from studio.queue.job import Job
 from studio.queue.table import JobTable
 from studio.ui.lookup import find_picture

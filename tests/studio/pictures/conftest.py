@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from studio.home.workspace import Workspace
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from studio.pictures.record import PictureRecord
 from studio.render_request import RenderRequest
 

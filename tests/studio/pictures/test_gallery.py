@@ -17,7 +17,8 @@ from studio.home import disk
 from studio.home.database import Database, DatabaseBusy
 from studio.home.workspace import Workspace
 from studio.pictures import previews as picture_views
-from studio.pictures.gallery import Gallery, Picture, new_picture_id
+from studio.pictures.gallery import Gallery, new_picture_id
+from studio.pictures.gallery_rows import Picture
 from studio.pictures.gallery_search import Listed
 from studio.pictures.record import AdapterUsed, ModelUsed, PictureRecord
 from studio.ui.lookup import find_picture

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from studio.home.workspace import Workspace
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from tests.studio.pictures.conftest import ids
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ def test_retrying_what_failed(jobs: JobTable) -> None:
     assert order(jobs) == [waiting, failed]
     job = jobs.get(failed)
     assert (job.state, job.error, job.attempts, job.cancel_requested) == ("queued", None, 0, False)
+
+
+@pytest.mark.parametrize("again", [JobTable.resume, JobTable.retry])
+def test_a_promise_outlives_a_death_and_a_retry(
+    jobs: JobTable, again: Callable[[JobTable, int], object]
+) -> None:
+    (job_id,) = submit(jobs, 1)
+    jobs.promise(job_id, {"picture": "too early"})
+    assert jobs.get(job_id).result is None, "nobody works on it"
+    jobs.claim(1)
+    jobs.promise(job_id, {"picture": "a"})
+    jobs.interrupt_lost(lambda job: False)
+    again(jobs, job_id)
+    claimed = jobs.claim(2)
+    assert claimed is not None
+    assert claimed.result == {"picture": "a"}
+    jobs.finish(job_id, {"picture": "b"})
+    assert jobs.get(job_id).result == {"picture": "b"}
 
 
 def test_only_what_ended_without_a_result_is_retried(jobs: JobTable) -> None:

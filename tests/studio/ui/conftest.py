@@ -9,7 +9,8 @@ import pytest
 
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from studio.pictures.record import PictureRecord
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest

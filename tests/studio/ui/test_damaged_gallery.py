@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from studio.home.workspace import Workspace
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from studio.ui.parts.grid.picture_grid import grid_content
 from tests.studio.ui.conftest import add_picture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from pathlib import Path
 
 from studio.home.workspace import Workspace
@@ -15,9 +16,9 @@ from tests.test_light_imports import FILES
 
 
 def submitted_kinds() -> set[str]:
-    """The first words of all calls of `….submit("kind", …)` in the sources."""
+    """The first words of all calls of `….submit("kind", …)` in the sources, also where a module has a name for one."""
     found = set()
-    for file in FILES.values():
+    for module, file in FILES.items():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Call)
@@ -25,6 +26,8 @@ def submitted_kinds() -> set[str]:
                 and node.func.attr == "submit"
             ):
                 found |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
+                named = [one.id for one in node.args[:1] if isinstance(one, ast.Name) and one.id.isupper()]
+                found |= {getattr(import_module(module), name) for name in named}
     return found
 
 

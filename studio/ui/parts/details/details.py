@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradio.data_classes import FileData, GradioModel
 
-from studio.pictures.gallery import Picture
+from studio.pictures.gallery_rows import Picture
 from studio.pictures.record import PictureRecord
 from studio.queue.job import Job
 from studio.render_request import RenderRequest

@@ -6,7 +6,8 @@ from typing import Literal
 
 from gradio.data_classes import FileData, GradioModel
 
-from studio.pictures.gallery import Gallery, Picture
+from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_rows import Picture
 from studio.ui.components import Drawn
 
 Shelf = Literal["all", "starred", "trash"]

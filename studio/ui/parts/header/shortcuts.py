@@ -51,6 +51,15 @@ SHORTCUTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Esc", "Measure the whole picture again"),
         ),
     ),
+    (
+        "Blind duels",
+        (
+            ("A D", "The left one is better, the right one"),
+            ("W X", "As good, both bad"),
+            ("U", "Take the last vote back"),
+            ("N", "Show names, which voids the pair; the next pair"),
+        ),
+    ),
 )
 """(where, ((keys, what they do), ...)), in the order in which people meet them."""
 

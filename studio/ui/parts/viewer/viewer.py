@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gradio.data_classes import FileData, GradioModel
 
-from studio.pictures.gallery import Picture
+from studio.pictures.gallery_rows import Picture
 from studio.queue.job import Job
 from studio.ui.components import Drawn
 from studio.ui.icons import icon

@@ -1,0 +1,147 @@
+"""The Benchmark view of Compare: what to draw on the left; the table and blind duels beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.ui.benchmark.duels import PLACES, DuelBar, DuelDesk
+from studio.ui.benchmark.form import BenchmarkForm, add_setting, build_form, taken_from
+from studio.ui.benchmark.handlers import FILES, BenchmarkDesk
+from studio.ui.events import PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.generate.controls import Controls
+from studio.ui.generate.notes import refusal
+from studio.ui.inspect.stage import Board, InspectStage
+from studio.ui.parts.pulse.run_pulse import RunPulse, Watched
+
+TITLES = dict(zip(FILES, ("Report", "CSV", "JSON", "Model card", "Votes"), strict=True))
+MAX_TOLD = 5
+"""Sentences about prompts that were left out."""
+
+LOOK = '() => window.dispatchEvent(new CustomEvent("d4k-runs"))'
+"""Makes the pulse look at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkView:
+    """The widgets."""
+
+    tab: gr.Tab
+    pulse: RunPulse
+    known: gr.Dropdown
+    go_on: gr.Button
+    stop: gr.Button
+    files: tuple[gr.DownloadButton, ...]
+    new: gr.Accordion
+    form: BenchmarkForm
+    refused: gr.HTML
+    start: gr.Button
+    state: gr.HTML
+    scores: gr.HTML
+    duels: gr.Tab
+    stage: InspectStage
+    bar: DuelBar
+    places: gr.Radio
+    verdict: gr.HTML
+    seen: gr.State
+
+    def page(self) -> list[Any]:
+        """In the order of BenchmarkDesk.news()."""
+        return [self.state, self.scores, self.go_on, self.stop, *self.files, self.seen]
+
+
+def build_benchmark_view(desk: BenchmarkDesk) -> BenchmarkView:
+    with gr.Tab("Benchmark", id="benchmark") as tab, gr.Row(elem_classes="room benchmark", equal_height=True):
+        with (
+            gr.Column(elem_classes="rail controls", min_width=0),
+            gr.Column(elem_classes="rail-scroll", min_width=0),
+        ):
+            pulse = RunPulse(desk.version, elem_id="benchmark-pulse")
+            known = gr.Dropdown([], label="Benchmark", elem_id="benchmark-known")
+            with gr.Row(elem_classes="benchmark-going"):
+                go_on = gr.Button("Go on", visible=False, elem_id="benchmark-go-on", min_width=90)
+                stop = gr.Button("Stop", visible=False, elem_id="benchmark-stop", min_width=90)
+            with gr.Row(elem_classes="benchmark-files"):
+                files = tuple(_download(name) for name in FILES)
+            with gr.Accordion("New benchmark", open=True, elem_id="benchmark-new") as new:
+                form = build_form(desk.gallery.workspace)
+                refused = gr.HTML(elem_id="benchmark-refused", padding=False)
+                start = gr.Button("Draw and measure", variant="primary", elem_id="benchmark-start")
+        with gr.Column(elem_classes="stage", min_width=0), gr.Tabs(elem_id="benchmark-views"):
+            with gr.Tab("Table", id="table"):
+                state = gr.HTML(elem_id="benchmark-state", padding=False)
+                scores = gr.HTML(elem_id="benchmark-scores", padding=False)
+            with gr.Tab("Blind duels", id="duels") as duels:
+                stage = InspectStage(Board(), elem_id="duel-stage")
+                bar = DuelBar(elem_id="duel-bar", padding=False)
+                places = gr.Radio(
+                    PLACES, value=PLACES[0][1], label="What is shown", elem_id="duel-places", container=False
+                )
+                verdict = gr.HTML(elem_id="duel-verdict", padding=False)
+        seen = gr.State({})
+    return BenchmarkView(
+        tab, pulse, known, go_on, stop, files, new, form, refused, start, state, scores, duels, stage, bar, places,
+        verdict, seen,
+    )  # fmt: skip
+
+
+def _download(name: str) -> gr.DownloadButton:
+    return gr.DownloadButton(
+        TITLES[name], visible=False, size="sm", min_width=60, elem_id=f"benchmark-{name.replace('.', '-')}"
+    )
+
+
+def wire_benchmark_view(
+    view: BenchmarkView,
+    desk: BenchmarkDesk,
+    judge: DuelDesk,
+    controls: Controls,
+    compare: gr.Tab,
+    demo: gr.Blocks,
+) -> None:
+    """`controls` are those of Generate, whose settings can be taken; `compare` is the tab that the view lies in."""
+
+    def begin(*values: Any) -> tuple[Any, ...]:
+        """(what was refused, benchmarks, the form); a refusal takes nothing else from the page."""
+        try:
+            folder, left_out = desk.start(*values)
+        except ValueError as error:
+            return refusal(str(error)), gr.skip(), gr.skip()
+        known, _ = desk.offer(folder.name)
+        told = [f"left out: {sentence}" for sentence in left_out[:MAX_TOLD]]
+        if len(left_out) > MAX_TOLD:
+            told.append(f"and {len(left_out) - MAX_TOLD} more are left out")
+        return "".join(refusal(sentence) for sentence in told), known, gr.update(open=bool(told))
+
+    form = view.form
+    opened = gr.on(
+        [demo.load, compare.select, view.tab.select],
+        desk.offer,
+        view.known,
+        [view.known, form.prompts],
+        **QUIET,
+    )
+    opened.then(None, None, None, js=LOOK, **QUIET)
+    demo.load(desk.unfold, None, view.new, **QUIET)
+    view.start.click(begin, form.asked(), [view.refused, view.known, view.new], **SPOKEN)
+    for button, handler in ((view.go_on, desk.go_on), (view.stop, desk.stop)):
+        button.click(handler, view.known, None, **SPOKEN).then(None, None, None, js=LOOK, **QUIET)
+    gr.on([widget.change for widget in form.asked()], None, None, view.refused, js="() => ''", **QUIET)
+    form.from_generate.click(
+        add_setting, [form.contenders, *taken_from(controls)], form.contenders, **SETTLED
+    )
+    view.known.change(watched, view.known, view.pulse, **SETTLED).then(None, None, None, js=LOOK, **QUIET)
+    view.pulse.news(desk.news, [view.known, view.seen], view.page(), trigger_mode="always_last", **SPOKEN)
+
+    asked, shown = [view.known, view.places], [view.stage, view.bar, view.verdict]
+    gr.on([view.duels.select, view.known.change, view.places.input], judge.show, asked, shown, **SETTLED)
+    view.pulse.news(judge.look, [*asked, view.bar], shown, trigger_mode="always_last", **SPOKEN)
+    view.bar.vote(judge.vote, asked, shown, **PRESSED)
+    view.bar.act(judge.act, asked, shown, **PRESSED)
+
+
+def watched(name: str | None) -> Watched:
+    """What the pulse looks at."""
+    return Watched(runs=(name,) if name else ())

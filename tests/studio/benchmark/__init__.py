@@ -1,0 +1,1 @@
+"""A benchmark: plan, drawing, measuring, table, votes, report."""
