@@ -29,6 +29,7 @@ from studio.ui.datasets.handlers import DatasetDesk
 from studio.ui.events import PRESSED
 from studio.ui.finetune.grid import GridDesk, wire_grid_room
 from studio.ui.finetune.handlers import FinetuneDesk
+from studio.ui.finetune.results import ResultsDesk, wire_results_room
 from studio.ui.finetune.runs import RunsDesk
 from studio.ui.finetune.tab import build_finetune_tab, wire_finetune_tab
 from studio.ui.gallery.handlers import Shelves
@@ -113,6 +114,8 @@ def build_page(
                 stack = generate.rail.controls.adapters
                 finetune.view.use(runs.draw_with, None, [tabs, stack], **PRESSED)
                 wire_grid_room(finetune.grid, GridDesk(trainings, gallery), finetune.chosen, finetune.pulse)
+                left = ResultsDesk(trainings, looking)
+                wire_results_room(finetune.results, left, finetune.chosen, finetune.pulse)
             if settings.trainer is not None:
                 shown_to(settings.trainer, finetune.tab, demo)
         for details in (generate.details, pictures.details):

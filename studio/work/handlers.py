@@ -13,6 +13,8 @@ from studio.home.workspace import Workspace
 from studio.queue.job import Job
 from studio.queue.table import JobTable
 from studio.rendering.job import RenderJobs
+from studio.training.export_job import ExportJobs
+from studio.training.export_request import EXPORT, PUSH
 from studio.training.job import TrainingJobs
 from studio.work.kinds import RENDER, TRAIN
 
@@ -28,4 +30,12 @@ def make_handlers(
     renders.tidy()
     trainings = TrainingJobs(workspace, jobs, free_memory=renders.keeper.free)
     measuring = BenchmarkJobs(workspace, jobs)
-    return {RENDER: renders.do, TRAIN: trainings.do, SCORE: measuring.do}, renders.keeper.free
+    exports = ExportJobs(workspace, jobs)
+    who_does: dict[str, Handler] = {
+        RENDER: renders.do,
+        TRAIN: trainings.do,
+        SCORE: measuring.do,
+        EXPORT: exports.export,
+        PUSH: exports.push,
+    }
+    return who_does, renders.keeper.free

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from studio.benchmark.progress import SCORE
 from studio.queue.job import Job
 from studio.render_request import RenderRequest
+from studio.training.export_request import EXPORT, PUSH, title_of
 
 RENDER, TRAIN = "render", "train"
 
@@ -35,6 +36,8 @@ def _render_detail(job: Job) -> str:
 KINDS: Mapping[str, JobKind] = {
     RENDER: JobKind(_render_detail, draws=True),
     TRAIN: JobKind(lambda job: f"training · {job.request['run']}"),
+    EXPORT: JobKind(lambda job: f"export · {title_of(job)}"),
+    PUSH: JobKind(lambda job: f"upload · {title_of(job)}"),
     SCORE: JobKind(lambda job: f"benchmark · {job.request['benchmark']}"),
 }
 

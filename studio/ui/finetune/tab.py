@@ -18,6 +18,7 @@ from studio.ui.finetune.checks import ChecksList
 from studio.ui.finetune.form import FinetuneForm, build_form
 from studio.ui.finetune.grid import GridRoom, build_grid_room
 from studio.ui.finetune.handlers import FinetuneDesk
+from studio.ui.finetune.results import ResultsRoom, build_results_room
 from studio.ui.finetune.run_list import RunList
 from studio.ui.finetune.run_samples import RunSamples
 from studio.ui.finetune.run_view import RunLog, RunView
@@ -44,6 +45,7 @@ class FinetuneTab:
     log: RunLog
     samples: RunSamples
     grid: GridRoom
+    results: ResultsRoom
     plots: tuple[gr.Plot, gr.Plot, gr.Plot]
     """Loss, bands, validation."""
 
@@ -110,6 +112,7 @@ def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
                     bands, validation = _plot("bands"), _plot("validation")
                 samples = RunSamples(elem_id="ft-samples", padding=False)
                 grid = build_grid_room()
+                results = build_results_room()
                 log = RunLog(elem_id="ft-log", padding=False)
                 with gr.Row(elem_classes="ft-pair-of-plots ft-words"):
                     notes = gr.Textbox(
@@ -132,8 +135,9 @@ def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
         )
         trashed, seen, charted, given = gr.State(""), gr.State({}), gr.State(""), gr.State("")
     return FinetuneTab(
-        tab, form, checks, dry_run, start, pulse, runs, view, log, samples, grid, (loss, bands, validation), others,
-        log_scale, notes, compare, settings, views, pictures, chosen, trial, memory, trashed, seen, charted, given,
+        tab, form, checks, dry_run, start, pulse, runs, view, log, samples, grid, results, (loss, bands, validation),
+        others, log_scale, notes, compare, settings, views, pictures, chosen, trial, memory, trashed, seen, charted,
+        given,
     )  # fmt: skip
 
 
