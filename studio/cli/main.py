@@ -16,7 +16,20 @@ from typing import Annotated
 import typer
 
 from finetune.drawing.speed_names import ROPE_METHODS
-from studio.cli import benchmark, dataset, export, grid, models, probe, score, serve, settings, speed, train
+from studio.cli import (
+    benchmark,
+    dataset,
+    export,
+    grid,
+    loras,
+    models,
+    probe,
+    score,
+    serve,
+    settings,
+    speed,
+    train,
+)
 from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, settings_of
 from studio.home.quiet_imports import quiet_imports
@@ -28,6 +41,7 @@ from studio.models.catalogue import CATALOGUE
 from studio.models.lookup import find_model
 from studio.pictures.destination import destination
 from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_search import Listed, Narrowed, Order
 from studio.queue.job import Job
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, expand_requests, parse_adapter, parse_size
@@ -39,7 +53,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for noun in (serve, score, benchmark, dataset, export, grid, train, models, probe, speed, settings):
+for noun in (serve, score, benchmark, dataset, export, grid, train, models, loras, probe, speed, settings):
     noun.add_commands(app)
 
 
@@ -136,16 +150,21 @@ def jobs(
 
 @app.command()
 def gallery(
-    search: Annotated[str, typer.Argument(help="Words that must occur in the prompt.")] = "",
+    search: Annotated[
+        str, typer.Argument(help="Words that must occur in prompt, size, seed, model or date.")
+    ] = "",
     home: Home = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only starred ones.")] = False,
+    order: Annotated[Order, typer.Option(help="What comes first.")] = "newest",
+    model: Annotated[str, typer.Option(help="Only of the model of this title.")] = "",
+    size: Annotated[str, typer.Option(help="Only of this size in pixels, such as 4096x4096.")] = "",
     limit: Annotated[int, typer.Option(help="How many at most.")] = 30,
 ) -> None:
-    """List pictures, newest first."""
+    """List pictures."""
     with one_sentence():
         shelf = Gallery(Workspace.open(settings_of(home).home))
-        pictures = shelf.pictures(search=search, starred_only=starred, limit=limit)
-        total = shelf.count(search=search, starred_only=starred)
+        listed = Listed(search, starred_only=starred, narrowed=Narrowed(order, model, size))
+        pictures, total = shelf.pictures(listed, limit=limit), shelf.count(listed)
     for picture in pictures:
         mark = "missing" if picture.missing else "*" if picture.starred else ""
         size = f"{picture.width_px}x{picture.height_px}"

@@ -26,7 +26,7 @@ from studio.home.settings import LOCAL_MAX_MEGAPIXELS
 from studio.home.workspace import Workspace
 from studio.pictures.files import PictureFiles
 from studio.pictures.gallery_rows import Picture, number_or, shown_of_file, shown_of_row
-from studio.pictures.gallery_search import EVERY, Listed, search_condition
+from studio.pictures.gallery_search import EVERY, MODEL, SIZE, Kinds, Listed, Narrowed, condition
 from studio.pictures.importing import importable
 from studio.pictures.png import check_megapixels
 from studio.pictures.record import PictureRecord
@@ -74,40 +74,49 @@ class Gallery:
         return replace(picture, preview_path=preview, damage=damage or picture.damage)
 
     def pictures(
-        self,
-        *,
-        search: str = "",
-        prompt: str | None = None,
-        starred_only: bool = False,
-        trashed: bool = False,
-        limit: int = 60,
-        offset: int = 0,
+        self, listed: Listed = EVERY, *, prompt: str | None = None, limit: int = 60, offset: int = 0
     ) -> list[Picture]:
-        """Newest first. Each word of `search` occurs in prompt, size, seed, model, day or file name, in any case.
-
-        With `prompt`, those alone that have this very one, but for case.
-        """
-        where, values = self._conditions(search, starred_only, trashed)
+        """The pictures of a list, in its order; with `prompt`, those alone that have this very one, but for case."""
+        where, values = self._conditions(listed)
         if prompt is not None:
             where, values = f"{where} AND search_text = ?", (*values, prompt.casefold())
+        order = ", ".join(f"{key} DESC" for key in listed.keys)
         rows = self._database.rows(
-            f"SELECT * FROM pictures WHERE {where} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
+            f"SELECT * FROM pictures WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
             (*values, limit, offset),
         )
         return [picture for row in rows if (picture := self._picture(row)) is not None]
 
-    def count(self, *, search: str = "", starred_only: bool = False, trashed: bool = False) -> int:
-        where, values = self._conditions(search, starred_only, trashed)
+    def count(self, listed: Listed = EVERY) -> int:
+        where, values = self._conditions(listed)
         row = self._database.row(f"SELECT COUNT(*) AS number FROM pictures WHERE {where}", values)
         assert row is not None
         return int(row["number"])
 
+    def kinds(self, listed: Listed = EVERY) -> Kinds:
+        """The models and sizes that occur in a list, whatever it is narrowed to, the most frequent first."""
+        where, values = self._conditions(listed._replace(narrowed=Narrowed()))
+        models, sizes = (
+            tuple(
+                (str(row["kind"]), int(row["number"]))
+                for row in self._database.rows(
+                    f"SELECT {column} AS kind, COUNT(*) AS number FROM pictures WHERE {where} "
+                    "GROUP BY kind ORDER BY number DESC, kind",
+                    values,
+                )
+                if row["kind"]
+            )
+            for column in (MODEL, SIZE)
+        )
+        return Kinds(models, sizes)
+
     def place(self, picture_id: str, listed: Listed = EVERY) -> int:
         """How many of the listed pictures come before it; 0 of no picture."""
-        where, values = self._conditions(*listed)
+        where, values = self._conditions(listed)
+        keys = ", ".join(listed.keys)
         row = self._database.row(
-            f"SELECT COUNT(*) AS number FROM pictures WHERE {where} AND (created_at, id) > "
-            "(SELECT created_at, id FROM pictures WHERE id = ?)",
+            f"SELECT COUNT(*) AS number FROM pictures WHERE {where} AND ({keys}) > "
+            f"(SELECT {keys} FROM pictures WHERE id = ?)",
             (*values, picture_id),
         )
         return 0 if row is None else int(row["number"])
@@ -117,12 +126,12 @@ class Gallery:
 
         The last one there is where the list ends before; None where there is none further, or of no picture.
         """
-        where, values = self._conditions(*listed)
-        sign, order = ("<", "DESC") if steps > 0 else (">", "ASC")
+        where, values = self._conditions(listed)
+        sign, direction = ("<", "DESC") if steps > 0 else (">", "ASC")
+        keys, order = ", ".join(listed.keys), ", ".join(f"{key} {direction}" for key in listed.keys)
         rows = self._database.rows(
-            f"SELECT id FROM pictures WHERE {where} AND (created_at, id) {sign} "
-            "(SELECT created_at, id FROM pictures WHERE id = ?) "
-            f"ORDER BY created_at {order}, id {order} LIMIT ?",
+            f"SELECT id FROM pictures WHERE {where} AND ({keys}) {sign} "
+            f"(SELECT {keys} FROM pictures WHERE id = ?) ORDER BY {order} LIMIT ?",
             (*values, picture_id, abs(steps)),
         )
         return str(rows[-1]["id"]) if rows else None
@@ -261,11 +270,10 @@ class Gallery:
         if sentence and sentence not in self.unreadable:
             self.unreadable = (*self.unreadable, sentence)
 
-    def _conditions(self, search: str, starred_only: bool, trashed: bool) -> tuple[str, tuple[Any, ...]]:
+    def _conditions(self, listed: Listed) -> tuple[str, tuple[Any, ...]]:
         owned, owner = mine("pictures", self.viewer)
-        sought, words = search_condition(search)
-        parts = [f"trashed_at IS {'NOT ' if trashed else ''}NULL", *(["starred = 1"] if starred_only else [])]
-        return " AND ".join([*parts, owned, sought]), (*owner, *words)
+        listed_here, values = condition(listed)
+        return f"{owned} AND {listed_here}", (*owner, *values)
 
 
 def new_picture_id() -> str:

@@ -15,6 +15,7 @@ from studio.home.settings import Settings
 from studio.inspection.layers import Layers
 from studio.inspection.numbers import Numbers
 from studio.inspection.opened import Opened
+from studio.models.adapter_fit import AdapterFits
 from studio.models.downloads import Downloads
 from studio.models.hub import Hub
 from studio.pictures.gallery import Gallery
@@ -35,6 +36,7 @@ from studio.ui.finetune.tab import build_finetune_tab, wire_finetune_tab
 from studio.ui.gallery.handlers import Shelves
 from studio.ui.gallery.tab import build_gallery_tab, wire_gallery_tab
 from studio.ui.generate.handlers import Desk
+from studio.ui.generate.lora_fits import FitDesk
 from studio.ui.generate.restoring import Restorer
 from studio.ui.generate.tab import build_generate_tab, wire_generate_tab
 from studio.ui.inspect.board import Boards
@@ -93,7 +95,8 @@ def build_page(
         build_tools(looking / "maps")
 
         restorer = Restorer(gallery, settings)
-        wire_generate_tab(generate, desk, restorer, header, pulse, demo)
+        fits = FitDesk(AdapterFits(gallery.workspace.root, os.environ))
+        wire_generate_tab(generate, desk, fits, restorer, header, pulse, demo)
         wire_gallery_tab(pictures, Shelves(gallery), pulse, demo)
         most = settings.max_megapixels if settings.hosted else MAX_MEGAPIXELS
         opened = Opened(looking / "inspect", max_megapixels=most)
@@ -121,4 +124,5 @@ def build_page(
         for details in (generate.details, pictures.details):
             details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **PRESSED)
             details.inspect(looker.inspect, None, [tabs, inspect.keys], **PRESSED)
+        pictures.grid.inspect(looker.inspect, None, [tabs, inspect.keys], **PRESSED)
     return demo

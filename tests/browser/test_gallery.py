@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from studio.pictures.gallery_search import Listed
 from tests.browser.acting import open_studio, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Download, Locator, Page
 
 PROMPTS = ("mountains at dusk", "a calm sea at night", "dunes at noon", "mountains in snow")
 
@@ -63,6 +65,61 @@ def test_search_in_prompts(gallery: Page) -> None:
     gallery.get_by_text("No picture here has “volcano” in its prompt, size, seed, model or date.").wait_for()
     gallery.locator("#search input").fill("")
     expect_cards(gallery, *reversed(PROMPTS))
+
+
+def test_the_list_is_ordered_and_narrowed(gallery: Page, server: Server) -> None:
+    add_picture(server.gallery, "a wide one", image=np.zeros((256, 512, 3), np.uint8))
+    expect_cards(gallery, "a wide one", *reversed(PROMPTS))
+    gallery.get_by_label("Order").select_option("oldest first")
+    expect_cards(gallery, *PROMPTS, "a wide one")
+    gallery.get_by_label("Size", exact=True).select_option("512 × 256 (1)")
+    expect_cards(gallery, "a wide one")
+    gallery.locator("#search input").fill("mountains")
+    gallery.get_by_text("in its prompt, size, seed, model or date among those of 512 × 256.").wait_for()
+    gallery.get_by_label("Size", exact=True).select_option("every size")
+    expect_cards(gallery, "mountains at dusk", "mountains in snow")
+    # What the viewer turns to is the next of this order.
+    card(gallery, "mountains at dusk").dblclick()
+    gallery.locator("#loupe .viewer[data-kind='picture']").wait_for()
+    gallery.keyboard.press("ArrowRight")
+    expect(gallery.locator("#gallery-details .details-prompt")).to_have_text("mountains in snow")
+
+
+def test_thumbnails_keep_the_size_they_were_given(gallery: Page) -> None:
+    first = card(gallery, "mountains in snow")
+    before = first.bounding_box()
+    gallery.get_by_label("Size of the thumbnails").fill("460")
+    assert before is not None
+    gallery.wait_for_function(
+        "(least) => document.querySelector('.gallery-card').getBoundingClientRect().width > least",
+        arg=before["width"] * 1.5,
+    )
+    gallery.reload()
+    gallery.get_by_role("tab", name="Gallery").click()
+    expect(gallery.get_by_label("Size of the thumbnails")).to_have_value("460")
+    expect_cards(gallery, *reversed(PROMPTS))
+    again = first.bounding_box()
+    assert again is not None
+    assert again["width"] > before["width"] * 1.5
+
+
+def test_selected_pictures_are_saved_and_stand_side_by_side(
+    gallery: Page, server: Server, pictures: dict[str, str]
+) -> None:
+    card(gallery, "a calm sea at night").click()
+    card(gallery, "mountains at dusk").click(modifiers=["Control"])
+    downloads: list[Download] = []
+    gallery.on("download", downloads.append)
+    gallery.get_by_role("button", name="Download", exact=True).click()
+    until(gallery, lambda: len(downloads) == 2)
+    chosen = [pictures[prompt] for prompt in ("a calm sea at night", "mountains at dusk")]
+    assert {one.suggested_filename: one.path().read_bytes() for one in downloads} == {
+        f"{name}.png": server.gallery.get(name).path.read_bytes() for name in chosen
+    }
+    gallery.get_by_role("button", name="Side by side").click()
+    expect(gallery.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    for prompt in ("a calm sea at night", "mountains at dusk"):
+        expect(gallery.locator("#inspect-pictures")).to_contain_text(prompt)
 
 
 def test_star_and_the_starred_shelf(gallery: Page) -> None:
@@ -147,10 +204,10 @@ def test_the_viewer_has_the_grid_s_keys(gallery: Page, server: Server, pictures:
     until(gallery, lambda: server.gallery.get(pictures["dunes at noon"]).starred)
     gallery.keyboard.press("Delete")
     expect(details).to_have_text("a calm sea at night")
-    assert server.gallery.count(trashed=True) == 1
+    assert server.gallery.count(Listed(trashed=True)) == 1
     gallery.keyboard.press("Control+z")
     expect(details).to_have_text("dunes at noon")
-    assert server.gallery.count(trashed=True) == 0
+    assert server.gallery.count(Listed(trashed=True)) == 0
 
 
 def test_details_leave_with_a_picture_that_is_filtered_out(gallery: Page) -> None:

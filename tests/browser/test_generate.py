@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from studio.pictures.gallery_search import Listed
 from tests.browser.acting import ask, wait_until_open
 from tests.browser.conftest import Guard
 from tests.browser.studio_server import Server, wait_until
@@ -98,7 +99,7 @@ def test_delete_on_the_stage_and_back(page: Page, server: Server) -> None:
     page.locator(f"{STAGE} .viewer-canvas").click()
     page.keyboard.press("Delete")
     page.wait_for_selector(f'{STAGE}[data-scene="picture-{older.id}"]')
-    assert [picture.id for picture in server.gallery.pictures(trashed=True)] == [newer.id]
+    assert [picture.id for picture in server.gallery.pictures(Listed(trashed=True))] == [newer.id]
     page.keyboard.press("Control+z")
     page.wait_for_selector(f'{STAGE}[data-scene="picture-{newer.id}"]')
     assert server.gallery.count() == 2

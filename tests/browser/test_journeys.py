@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from studio.pictures.gallery_search import Listed
 from tests.browser.acting import ask, open_studio
 from tests.browser.conftest import NewPage
 from tests.browser.finetune_home import write_dataset
@@ -74,7 +75,7 @@ def test_prompt_to_picture_at_one_to_one(page: Page, real_server: Server, tiny_m
     page.locator(f"{STAGE} .viewer-canvas").click()
     page.keyboard.press("1")
     page.wait_for_selector(f'{STAGE}[data-step="master"][data-scale="1.0000"]')
-    (picture,) = real_server.gallery.pictures(search="a first light")
+    (picture,) = real_server.gallery.pictures(Listed("a first light"))
     assert (picture.width_px, picture.height_px) == (512, 512)
 
 
@@ -91,7 +92,7 @@ def test_a_killed_worker_is_told_of_and_its_job_resumes(
         " + document.querySelector('.queue-rows').textContent)"
     )
     wait_for_picture_of(page, "through a crash")
-    (picture,) = real_server.gallery.pictures(search="through a crash")
+    (picture,) = real_server.gallery.pictures(Listed("through a crash"))
     assert picture.record.resumed_from_step > 0
 
 
@@ -121,9 +122,9 @@ def test_base_against_lora_with_one_seed_remembered_and_brought_back(
     page.locator("#loras .loras-strengths input").fill("0, 1")
     page.locator("#loras .loras-strengths input").press("Tab")
     page.locator("#prompt textarea").press("Control+Enter")
-    wait_until(lambda: real_server.gallery.count(search="a lake") == 2)
+    wait_until(lambda: real_server.gallery.count(Listed("a lake")) == 2)
     base, oil = sorted(
-        real_server.gallery.pictures(search="a lake"),
+        real_server.gallery.pictures(Listed("a lake")),
         key=lambda one: one.record.settings.adapters[0].weight,
     )
     settings = [one.record.settings for one in (base, oil)]

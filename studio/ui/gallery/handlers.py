@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
 from studio.pictures.gallery import Gallery
-from studio.pictures.gallery_search import Listed
+from studio.pictures.gallery_search import Listed, Narrowed
 from studio.ui.lookup import find_picture
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.details import DetailsContent, details_of_picture
-from studio.ui.parts.grid.picture_grid import PAGE, Shelf, grid_content
+from studio.ui.parts.grid.picture_grid import PAGE, grid_content
 from studio.ui.parts.viewer.viewer import Scene, now_ms, picture_scene
+
+Shelf = Literal["all", "starred", "trash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,35 +24,43 @@ class Shelves:
 
     gallery: Gallery
 
-    def show(self, shelf: Shelf, search: str, limit: int) -> tuple[Any, str]:
+    def show(self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int) -> tuple[Any, str]:
         """(grid content, what it was made from)"""
-        content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit)
-        return content, self.version(shelf, search, limit)
+        content = grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit)
+        return content, self.version(shelf, search, narrowed, limit)
 
-    def turn_to(self, shelf: Shelf, search: str, opened: str) -> tuple[Any, ...]:
+    def turn_to(self, shelf: Shelf, search: str, narrowed: Narrowed, opened: str) -> tuple[Any, ...]:
         """Another shelf or search starts at its first page: (limit, grid, seen, details, opened).
 
         Details of a picture that is not among them would be about something that nobody sees.
         """
-        content, seen = self.show(shelf, search, PAGE)
+        content, seen = self.show(shelf, search, narrowed, PAGE)
         is_there = any(picture.id == opened for picture in content.pictures)
         return PAGE, content, seen, self.details(opened if is_there else ""), opened if is_there else ""
 
-    def version(self, shelf: Shelf, search: str, limit: int) -> str:
-        return f"{self.gallery.version()} {shelf} {limit} {search}"
+    @shows_errors
+    def narrow(self, shelf: Shelf, search: str, opened: str, event: gr.EventData) -> tuple[Any, ...]:
+        """Another order, model or size: (what is asked for, limit, grid, seen, details, opened)."""
+        narrowed = Narrowed(event.order, str(event.model), str(event.size))
+        return narrowed, *self.turn_to(shelf, search, narrowed, opened)
 
-    def tick(self, shelf: Shelf, search: str, limit: int, seen: str) -> Any:
+    def version(self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int) -> str:
+        return f"{self.gallery.version()} {shelf} {limit} {tuple(narrowed)} {search}"
+
+    def tick(self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int, seen: str) -> Any:
         """One look; nothing is sent when nothing changed."""
         try:
             return (
-                gr.skip() if self.version(shelf, search, limit) == seen else self.show(shelf, search, limit)
+                gr.skip()
+                if self.version(shelf, search, narrowed, limit) == seen
+                else self.show(shelf, search, narrowed, limit)
             )
         except ValueError:  # a locked database: the Generate tab's line says so, the grid stays as it is
             return gr.skip()
 
     @shows_errors
     def act(
-        self, shelf: Shelf, search: str, limit: int, opened: str, event: gr.EventData
+        self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int, opened: str, event: gr.EventData
     ) -> tuple[int, Any, str, Any]:
         """A button or key of the grid, for one picture or many."""
         action, ids = event.action, [str(picture_id) for picture_id in event.ids]
@@ -71,8 +81,8 @@ class Shelves:
             limit += PAGE
         else:
             raise ValueError(f"unknown action {action!r}; reload the page")
-        content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit, undo=undo)
-        return limit, content, self.version(shelf, search, limit), self.details(opened)
+        content = grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit, undo=undo)
+        return limit, content, self.version(shelf, search, narrowed, limit), self.details(opened)
 
     def details(self, picture_id: str) -> DetailsContent:
         """Of the picture, or nothing where there is none."""
@@ -94,21 +104,25 @@ class Shelves:
         return scene, details_of_picture(picture), picture.id
 
     @shows_errors
-    def turn(self, shelf: Shelf, search: str, opened: str, event: gr.EventData) -> tuple[Any, Any, str]:
+    def turn(
+        self, shelf: Shelf, search: str, narrowed: Narrowed, opened: str, event: gr.EventData
+    ) -> tuple[Any, Any, str]:
         """Another one of the same shelf: the `delta`-th older, newer for less than 0."""
-        found = self._neighbour(shelf, search, opened, steps=int(event.delta))
+        found = self._neighbour(shelf, search, narrowed, opened, steps=int(event.delta))
         return self.loupe(opened if found is None else found)
 
     @shows_errors
     def act_on_opened(
-        self, shelf: Shelf, search: str, limit: int, opened: str, event: gr.EventData
+        self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int, opened: str, event: gr.EventData
     ) -> tuple[Any, ...]:
         """A key in the viewer: (viewer, details, opened, limit, grid, seen). After the last one, back to the grid."""
         shown, undo = opened, tuple[str, ...]()
         if event.action == "star":
             self.gallery.star(opened, not self.gallery.get(opened).starred)
         elif event.action == "trash":
-            older, newer = (self._neighbour(shelf, search, opened, steps=steps) for steps in (1, -1))
+            older, newer = (
+                self._neighbour(shelf, search, narrowed, opened, steps=steps) for steps in (1, -1)
+            )
             shown = older or newer or ""
             if self.gallery.trash([opened]):
                 undo = (opened,)
@@ -117,25 +131,29 @@ class Shelves:
         else:
             raise ValueError(f"unknown action {event.action!r}; reload the page")
         scene, details, shown = self.loupe(shown) if shown else (self.nothing(), DetailsContent(), "")
-        content = grid_content(self.gallery, shelf=shelf, search=search, limit=limit, undo=undo)
-        return scene, details, shown, limit, content, self.version(shelf, search, limit)
+        content = grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit, undo=undo)
+        return scene, details, shown, limit, content, self.version(shelf, search, narrowed, limit)
 
-    def leave(self, shelf: Shelf, search: str, limit: int, opened: str) -> tuple[Any, ...]:
+    def leave(
+        self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int, opened: str
+    ) -> tuple[Any, ...]:
         """Back to the grid, to the picture that was seen last: (viewer, limit, grid, seen)."""
-        place = self.gallery.place(opened, _listed(shelf, search))
+        place = self.gallery.place(opened, _listed(shelf, search, narrowed))
         limit = max(limit, -(-(place + 1) // PAGE) * PAGE)
         content = grid_content(
-            self.gallery, shelf=shelf, search=search, limit=limit, current=opened, demand=now_ms()
+            self.gallery, _listed(shelf, search, narrowed), limit=limit, current=opened, demand=now_ms()
         )
-        return self.nothing(), limit, content, self.version(shelf, search, limit)
+        return self.nothing(), limit, content, self.version(shelf, search, narrowed, limit)
 
     def nothing(self) -> Scene:
         """The viewer steps back behind the grid."""
         return Scene(demand=now_ms())
 
-    def _neighbour(self, shelf: Shelf, search: str, opened: str, *, steps: int) -> str | None:
-        return self.gallery.neighbour(opened, steps=steps, listed=_listed(shelf, search))
+    def _neighbour(
+        self, shelf: Shelf, search: str, narrowed: Narrowed, opened: str, *, steps: int
+    ) -> str | None:
+        return self.gallery.neighbour(opened, steps=steps, listed=_listed(shelf, search, narrowed))
 
 
-def _listed(shelf: Shelf, search: str) -> Listed:
-    return Listed(search, starred_only=shelf == "starred", trashed=shelf == "trash")
+def _listed(shelf: Shelf, search: str, narrowed: Narrowed) -> Listed:
+    return Listed(search, shelf == "starred", shelf == "trash", narrowed)

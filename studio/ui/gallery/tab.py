@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.pictures.gallery_search import Narrowed
 from studio.ui.events import PRESSED, QUIET
 from studio.ui.gallery.handlers import Shelves
 from studio.ui.parts.details.details import PictureDetails
@@ -25,13 +26,14 @@ class GalleryTab:
     grid: PictureGrid
     viewer: DeepViewer
     details: PictureDetails
+    narrowed: gr.State
     limit: gr.State
     opened: gr.State
     seen: gr.State
 
     def query(self) -> list[Any]:
         """What decides which pictures the grid shows."""
-        return [self.shelf, self.search, self.limit]
+        return [self.shelf, self.search, self.narrowed, self.limit]
 
 
 def build_gallery_tab() -> GalleryTab:
@@ -61,27 +63,32 @@ def build_gallery_tab() -> GalleryTab:
                 viewer = DeepViewer(closable=True, elem_id="loupe")
             with gr.Column(elem_classes="rail side", min_width=0):
                 details = PictureDetails(elem_id="gallery-details")
-        limit, opened, seen = gr.State(PAGE), gr.State(""), gr.State("")
-    return GalleryTab(tab, shelf, search, grid, viewer, details, limit, opened, seen)
+        narrowed, limit, opened, seen = gr.State(Narrowed()), gr.State(PAGE), gr.State(""), gr.State("")
+    return GalleryTab(tab, shelf, search, grid, viewer, details, narrowed, limit, opened, seen)
 
 
 def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.Blocks) -> None:
     shown = [tab.grid, tab.seen]
+    turned = [tab.limit, *shown, tab.details, tab.opened]
     gr.on(
         [tab.shelf.change, tab.search.change],
         shelves.turn_to,
-        [tab.shelf, tab.search, tab.opened],
-        [tab.limit, *shown, tab.details, tab.opened],
+        [tab.shelf, tab.search, tab.narrowed, tab.opened],
+        turned,
         trigger_mode="always_last",
         **QUIET,
     )
+    tab.grid.narrow(shelves.narrow, [tab.shelf, tab.search, tab.opened], [tab.narrowed, *turned], **PRESSED)
     gr.on([demo.load, tab.tab.select], shelves.show, tab.query(), shown, **QUIET)
     pulse.beat(shelves.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **QUIET)
     tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **PRESSED)
     tab.grid.choose(shelves.choose, None, [tab.details, tab.opened], **QUIET)
     tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **PRESSED)
     tab.viewer.turn(
-        shelves.turn, [tab.shelf, tab.search, tab.opened], [tab.viewer, tab.details, tab.opened], **PRESSED
+        shelves.turn,
+        [tab.shelf, tab.search, tab.narrowed, tab.opened],
+        [tab.viewer, tab.details, tab.opened],
+        **PRESSED,
     )
     tab.viewer.act(
         shelves.act_on_opened,

@@ -12,6 +12,7 @@ from studio.memory_rungs import RUNG_TITLES
 from studio.models.catalogue import CATALOGUE
 from studio.render_request import MAX_COARSE_FIRST, MAX_GUIDANCE, MAX_STEPS, SPEED_CHOICES
 from studio.ui.components import Drawn
+from studio.ui.generate.lora_fits import LoraFits
 from studio.ui.generate.lora_stack import LoraServer, LoraStack
 from studio.ui.generate.notes import model_choices
 from studio.ui.generate.sizes import PRESETS, preset_of, size_sentence
@@ -83,6 +84,7 @@ class Rail:
     """The rail's widgets beside the settings themselves."""
 
     controls: Controls
+    lora_fits: LoraFits
     examples: PromptChips
     size_note: gr.Markdown
     model_note: gr.Markdown
@@ -194,6 +196,7 @@ def build_controls() -> Rail:
                     1, 16, value=1, step=1, label="Pictures", min_width=100, buttons=[], elem_id="count"
                 )
             adapters = LoraStack(server=LoraServer(), elem_id="loras", padding=False)
+            lora_fits = LoraFits(elem_id="lora-fits", padding=False)
             with gr.Accordion("Speed and positions", open=False, elem_id="speed-and-positions"):
                 rope = gr.Dropdown(
                     [
@@ -239,4 +242,6 @@ def build_controls() -> Rail:
         prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
         seed_mode, count, adapters, rope, speed, memory,
     )  # fmt: skip
-    return Rail(controls, examples, size_note, model_note, open_models, fit_note, refusal, drop, generate)
+    return Rail(
+        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, refusal, drop, generate
+    )

@@ -13,6 +13,7 @@ from studio.ui.events import NO_SECRET, PRESSED, QUIET, SPOKEN
 from studio.ui.generate.choices import choose_model, offer_models, pick_example, size_said
 from studio.ui.generate.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
 from studio.ui.generate.handlers import Desk
+from studio.ui.generate.lora_fits import FitDesk
 from studio.ui.generate.notes import model_choices
 from studio.ui.generate.restoring import Restorer
 from studio.ui.parts.details.details import PictureDetails
@@ -73,7 +74,13 @@ ADVISED = ("num_inference_steps", "guidance_scale", "coarse_first")
 
 
 def wire_generate_tab(
-    tab: GenerateTab, desk: Desk, restorer: Restorer, header: Header, pulse: Pulse, demo: gr.Blocks
+    tab: GenerateTab,
+    desk: Desk,
+    fits: FitDesk,
+    restorer: Restorer,
+    header: Header,
+    pulse: Pulse,
+    demo: gr.Blocks,
 ) -> None:
     rail, controls, page = tab.rail, tab.rail.controls, tab.page(header)
     widgets = controls.widgets()
@@ -118,6 +125,15 @@ def wire_generate_tab(
     pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
 
     controls.adapters.asked.offers = desk.offer_adapters
+    fitted: list[Any] = [controls.model, controls.adapters]
+    gr.on(
+        [widget.change for widget in fitted],
+        fits.told,
+        fitted,
+        rail.lora_fits,
+        trigger_mode="always_last",
+        **QUIET,
+    ).then(fits.look, fitted, None, **QUIET).then(fits.told, fitted, rail.lora_fits, **QUIET)
     offered = model_choices()
 
     def offer() -> Any:

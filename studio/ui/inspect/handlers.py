@@ -227,9 +227,13 @@ class InspectDesk:
 
     @shows_errors
     def inspect(self, event: gr.EventData) -> tuple[Any, Any]:
-        """A picture of the gallery, asked for by a button: (tabs, list)"""
-        key = str(event.id)
-        listed = gr.Dropdown(multiselect=True, choices=self.boards.choices([key]), value=[key])
+        """Pictures of the gallery, asked for by a button, side by side: (tabs, list)"""
+        keys = [str(key) for key in event.ids]
+        if len(keys) > MAX_PANES:
+            raise ValueError(
+                f"at most {MAX_PANES} pictures stand side by side, {len(keys)} are selected; select fewer"
+            )
+        listed = gr.Dropdown(multiselect=True, choices=self.boards.choices(keys), value=keys)
         return gr.Tabs(selected="inspect"), listed
 
     def swap(self, keys: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from studio.cli.main import app
 from studio.home.workspace import Workspace
 from studio.models.catalogue import CATALOGUE
 from studio.pictures.gallery import Gallery
+from studio.pictures.gallery_search import Listed
 from studio.pictures.settings_reader import read_settings
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
@@ -62,7 +63,7 @@ def test_the_same_command_gives_the_same_pixels(sd3_folder: Path, tmp_path: Path
 
 def test_without_out_it_goes_to_the_gallery(sd3_folder: Path, tmp_path: Path) -> None:
     done = render(sd3_folder, "--seed", 7, "--home", tmp_path)
-    (picture,) = Gallery(Workspace.open(tmp_path)).pictures(search="night")
+    (picture,) = Gallery(Workspace.open(tmp_path)).pictures(Listed("night"))
     assert done.stdout.startswith(str(picture.path))
     assert "denoising" in done.stderr
     listed = d4k("gallery", "sea", "--home", tmp_path)

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from studio.home.workspace import Workspace
 from studio.pictures import previews as picture_views
 from studio.pictures.gallery import Gallery, new_picture_id
 from studio.pictures.gallery_rows import Picture
-from studio.pictures.gallery_search import Listed
+from studio.pictures.gallery_search import Listed, Narrowed, Order
 from studio.pictures.record import AdapterUsed, ModelUsed, PictureRecord
 from studio.ui.lookup import find_picture
 from tests.studio.pictures.conftest import NewRequest, ids
@@ -54,12 +55,12 @@ def test_newest_first_by_pages(gallery: Gallery, add: Callable[..., Picture]) ->
 
 def test_every_word_must_occur(gallery: Gallery, add: Callable[..., Picture]) -> None:
     a, b, c = add("Snowy Mountains at DUSK"), add("sea at dusk"), add("100% Ökologie_wald")
-    assert ids(gallery.pictures(search="dusk")) == [b.id, a.id]
-    assert ids(gallery.pictures(search=" dusk  SNOW ")) == [a.id]
-    assert ids(gallery.pictures(search="ökolog")) == [c.id]
-    assert ids(gallery.pictures(search="100%")) == [c.id]
-    assert gallery.pictures(search="1%0") == []
-    assert gallery.count(search="dusk") == 2
+    assert ids(gallery.pictures(Listed("dusk"))) == [b.id, a.id]
+    assert ids(gallery.pictures(Listed(" dusk  SNOW "))) == [a.id]
+    assert ids(gallery.pictures(Listed("ökolog"))) == [c.id]
+    assert ids(gallery.pictures(Listed("100%"))) == [c.id]
+    assert gallery.pictures(Listed("1%0")) == []
+    assert gallery.count(Listed("dusk")) == 2
 
 
 def test_what_people_remember_of_a_picture_finds_it(
@@ -77,13 +78,56 @@ def test_what_people_remember_of_a_picture_finds_it(
     height, width = noise.shape[:2]
     today = f"{datetime.now():%Y-%m-%d}"
     for words in ("424242", "stable 3.5", "dusk.safetensors", "fog", f"{width}x{height} sea"):
-        assert ids(gallery.pictures(search=words)) == [found], words
-    assert ids(gallery.pictures(search=f"{width} × {height} sea")) == [found]
-    assert ids(gallery.pictures(search=today)) == [other, found]
+        assert ids(gallery.pictures(Listed(words))) == [found], words
+    assert ids(gallery.pictures(Listed(f"{width} × {height} sea"))) == [found]
+    assert ids(gallery.pictures(Listed(today))) == [other, found]
     with sqlite3.connect(gallery.workspace.database) as table:
         table.execute("UPDATE pictures SET record = '{half' WHERE id = ?", (found,))
-    assert gallery.count(search="sea") == 1
-    assert gallery.count(search="424242") == 0
+    assert gallery.count(Listed("sea")) == 1
+    assert gallery.count(Listed("424242")) == 0
+
+
+def test_orders_and_what_a_list_is_narrowed_to(gallery: Gallery, new_request: NewRequest) -> None:
+    def drawn(width: int, height: int, model: str) -> Picture:
+        used = ModelUsed(title=model)
+        return gallery.add(
+            np.zeros((height, width, 3), np.uint8), PictureRecord(settings=new_request(), model=used)
+        )
+
+    a, b, c, d = drawn(64, 64, "One"), drawn(256, 64, "Two"), drawn(64, 64, "Two"), drawn(64, 256, "Two")
+
+    def listed(**narrowed: str) -> list[str]:
+        return ids(gallery.pictures(Listed(narrowed=Narrowed(**narrowed))))
+
+    assert listed() == [d.id, c.id, b.id, a.id]
+    assert listed(order="oldest") == [a.id, b.id, c.id, d.id]
+    assert listed(order="largest") == [d.id, b.id, c.id, a.id]
+    assert listed(order="smallest") == [c.id, a.id, d.id, b.id]
+    assert listed(model="Two", order="smallest") == [c.id, d.id, b.id]
+    assert listed(size="64x64") == [c.id, a.id]
+    assert listed(size="64x64", model="One") == [a.id]
+    assert gallery.count(Listed(narrowed=Narrowed(model="Two"))) == 3
+    assert gallery.kinds() == ((("Two", 3), ("One", 1)), (("64x64", 2), ("256x64", 1), ("64x256", 1)))
+    assert gallery.kinds(Listed(narrowed=Narrowed(model="One"))) == gallery.kinds()
+
+
+def test_neighbours_and_places_follow_the_order(gallery: Gallery, new_request: NewRequest) -> None:
+    sides = (64, 128, 64, 256, 128)
+    pictures = [
+        gallery.add(np.zeros((side, side, 3), np.uint8), PictureRecord(settings=new_request()))
+        for side in sides
+    ]
+    for order in get_args(Order):
+        listed = Listed(narrowed=Narrowed(order))
+        inside = ids(gallery.pictures(listed))
+        assert [gallery.place(one, listed) for one in inside] == [*range(5)], order
+        assert [gallery.neighbour(one, steps=1, listed=listed) for one in inside] == [*inside[1:], None], (
+            order
+        )
+        assert [gallery.neighbour(one, steps=-1, listed=listed) for one in inside] == [None, *inside[:-1]], (
+            order
+        )
+    assert len(pictures) == 5
 
 
 def test_neighbours_and_places_of_a_list(gallery: Gallery, add: Callable[..., Picture]) -> None:
@@ -116,9 +160,9 @@ def test_what_went_to_the_trash_last_comes_back_together(
 def test_stars(gallery: Gallery, add: Callable[..., Picture]) -> None:
     a, _ = add(), add()
     gallery.star(a.id, True)
-    assert ids(gallery.pictures(starred_only=True)) == [a.id]
+    assert ids(gallery.pictures(Listed(starred_only=True))) == [a.id]
     gallery.star(a.id, False)
-    assert gallery.count(starred_only=True) == 0
+    assert gallery.count(Listed(starred_only=True)) == 0
     with pytest.raises(ValueError, match="no picture nowhere"):
         gallery.star("nowhere", True)
 
@@ -129,11 +173,11 @@ def test_trash_and_undo_and_for_good(
     a, b, c = add(), add(), add()
     assert gallery.trash([a.id, b.id, "nowhere"]) == 2
     assert ids(gallery.pictures()) == [c.id]
-    assert ids(gallery.pictures(trashed=True)) == [b.id, a.id]
+    assert ids(gallery.pictures(Listed(trashed=True))) == [b.id, a.id]
     assert gallery.restore([a.id]) == 1
     assert gallery.empty_trash() == 1
     assert ids(gallery.pictures()) == [c.id, a.id]
-    assert gallery.count(trashed=True) == 0
+    assert gallery.count(Listed(trashed=True)) == 0
     left = {path.stem for path in workspace.root.rglob("*") if path.suffix in (".png", ".jpg")}
     assert left == {a.id, c.id}
     with pytest.raises(ValueError, match=f"no picture {b.id}"):

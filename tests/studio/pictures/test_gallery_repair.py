@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
+from studio.pictures.gallery_search import Listed
 from studio.pictures.png import RECORD_CHUNK
 from tests.studio.pictures.conftest import ids
 
@@ -24,7 +25,7 @@ def test_a_lost_database_loses_no_picture(workspace: Workspace, add: Callable[..
     picture = add("sea at night")
     for path in workspace.root.glob("studio.db*"):
         path.unlink()
-    (found,) = Gallery(workspace).pictures(search="night")
+    (found,) = Gallery(workspace).pictures(Listed("night"))
     assert (found.id, found.record, found.created_at) == (picture.id, picture.record, picture.created_at)
 
 
@@ -115,10 +116,10 @@ def test_half_a_letter_in_a_record_hurts_nothing(
     settings = picture.record.settings.to_dict() | {"prompt": "a smile \ud83d and a whole one \ud83d\ude00"}
     rewritten(picture, noise, settings=settings)
     without_rows(workspace)
-    (found,) = Gallery(workspace).pictures(search="whole one")
+    (found,) = Gallery(workspace).pictures(Listed("whole one"))
     assert found.record.settings.prompt == "a smile \ufffd and a whole one \U0001f600"
     json.dumps(found.record.to_dict(), ensure_ascii=False).encode()
-    assert ids(Gallery(workspace).pictures(search="\ud83d")) == [picture.id]
+    assert ids(Gallery(workspace).pictures(Listed("\ud83d"))) == [picture.id]
 
 
 def test_deleted_caches_are_made_again(

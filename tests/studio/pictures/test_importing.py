@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
+from studio.pictures.gallery_search import Listed
 from tests.studio.pictures.conftest import ids
 
 
@@ -23,7 +24,7 @@ def test_importing_keeps_every_byte(
     elsewhere = Gallery(Workspace.open(tmp_path / "other"))
     imported = elsewhere.import_file(original.path)
     assert imported.path.read_bytes() == original.path.read_bytes()
-    assert ids(elsewhere.pictures(search="imported")) == [imported.id]
+    assert ids(elsewhere.pictures(Listed("imported"))) == [imported.id]
     assert imported.record.imported_from == original.path.name
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
+from studio.pictures.gallery_search import EVERY, Listed, Narrowed, Order
 from studio.ui.parts.grid.picture_grid import grid_content
 from tests.studio.ui.conftest import add_picture
 
@@ -126,9 +128,7 @@ def test_it_is_shown_and_can_be_thrown_away(workspace: Workspace, spoil: Damage)
     gallery, whole, bad = _three(workspace)
     spoil(gallery, bad)
     for opened in opened_twice(gallery, whole):
-        shown = {
-            picture.id: picture for picture in grid_content(opened, shelf="all", search="", limit=9).pictures
-        }
+        shown = {picture.id: picture for picture in grid_content(opened, EVERY, limit=9).pictures}
         assert sorted(shown) == sorted([*whole, bad.id])
         with Image.open(shown[bad.id].thumbnail.path) as image:
             image.load()
@@ -144,8 +144,10 @@ def test_what_cannot_be_shown_takes_nothing_along(workspace: Workspace, spoil: D
     gallery, whole, bad = _three(workspace)
     spoil(gallery, bad)
     for opened in opened_twice(gallery, whole):
-        for shelf in ("all", "starred", "trash"):
-            grid_content(opened, shelf=shelf, search="", limit=9)
+        for listed in (EVERY, Listed(starred_only=True), Listed(trashed=True)):
+            grid_content(opened, listed, limit=9)
+            for order in get_args(Order):
+                opened.pictures(listed._replace(narrowed=Narrowed(order)))
 
 
 STRAYS: dict[str, Callable[[Path], object]] = {

@@ -34,7 +34,7 @@ class DetailsContent(GradioModel):
 
 
 class PictureDetails(Drawn):
-    """Events: act (action "remix", "use_seed", "use_all", "star" or "unstar", and id), inspect (id)."""
+    """Events: act (action "remix", "use_seed", "use_all", "star" or "unstar", and id), inspect (ids)."""
 
     data_model = DetailsContent
     scripts = ("picture_details.js",)

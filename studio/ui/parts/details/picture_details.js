@@ -6,7 +6,7 @@ const act = (action) => trigger("act", { action, id: props.value.id });
 part("remix").addEventListener("click", () => act("remix"));
 part("seed").addEventListener("click", () => act("use_seed"));
 part("all").addEventListener("click", () => act("use_all"));
-part("inspect").addEventListener("click", () => trigger("inspect", { id: props.value.id }));
+part("inspect").addEventListener("click", () => trigger("inspect", { ids: [props.value.id] }));
 part("star").addEventListener("click", () => act(props.value.starred ? "unstar" : "star"));
 part("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(props.value.prompt);

@@ -1,20 +1,24 @@
-// The gallery's grid: newest first, selection with click, ctrl, shift and keys. Selecting is the page's own matter;
-// what changes pictures is sent as an action.
+// The gallery's grid: selection with click, ctrl, shift and keys. Selecting is the page's own matter; what changes
+// pictures is sent as an action, what narrows or orders the list as `narrow`. Menus and slider: grid_bar.js.
 const gallery = element.querySelector(".gallery");
 const part = (name) => gallery.querySelector(`.gallery-${name}`);
 const grid = part("grid");
 const selected = new Set();
+const MOST_BESIDE = 4; // panes of Inspect
 let anchor = null; // where a shift-click range starts
 let current = null; // what the keys act on
 
 const act = (action, ids = [...selected]) => trigger("act", { action, ids });
 const ids = () => props.value.pictures.map((picture) => picture.id);
+const inOrder = () => ids().filter((id) => selected.has(id)); // as they stand in the grid
 const starred = (id) => props.value.pictures.find((picture) => picture.id === id)?.starred;
 
 part("open").addEventListener("click", () => trigger("open", { id: current }));
 part("star").addEventListener("click", () => act([...selected].every(starred) ? "unstar" : "star"));
 part("delete").addEventListener("click", () => act("trash"));
 part("restore").addEventListener("click", () => act("restore"));
+part("beside").addEventListener("click", () => trigger("inspect", { ids: inOrder() }));
+part("download").addEventListener("click", downloadSelected);
 part("none").addEventListener("click", () => choose(null));
 part("empty").addEventListener("click", confirmEmpty);
 part("more").addEventListener("click", () => act("more"));
@@ -24,6 +28,17 @@ part("undo").addEventListener("click", () => {
   undoable = [];
 });
 part("dismiss").addEventListener("click", () => (part("toast").hidden = true));
+
+// One file after another: a browser asks once whether a page may save several, and drops those that come at once.
+async function downloadSelected() {
+  for (const { master, id } of props.value.pictures.filter((picture) => selected.has(picture.id))) {
+    const link = make("a");
+    link.href = master.url;
+    link.download = `${id}.png`;
+    link.click();
+    await new Promise((done) => setTimeout(done, 300));
+  }
+}
 
 // Emptying the trash cannot be undone: the button asks once more, in place.
 function confirmEmpty(event) {
@@ -111,6 +126,8 @@ function mark() {
   const many = selected.size;
   part("selection").textContent = many ? `${many} selected` : "";
   part("open").hidden = many !== 1;
+  part("beside").hidden = many < 2 || many > MOST_BESIDE;
+  part("download").hidden = !many;
   part("star").hidden = !many || trash;
   part("star").textContent = many && [...selected].every(starred) ? "Unstar" : "Star";
   part("delete").hidden = !many || trash;
@@ -184,6 +201,7 @@ function refresh() {
   reconcile(grid, value.pictures, create, update);
   if (arrived) grid.scrollTop += grid.scrollHeight - before;
   part("total").textContent = `${value.total} ${value.total === 1 ? "picture" : "pictures"}`;
+  offerKinds(value);
   part("nothing").hidden = value.pictures.length > 0;
   part("nothing").textContent = value.nothing;
   part("notes").hidden = !value.notes.length;
