@@ -83,6 +83,22 @@ def test_a_running_render_is_told_and_shown_and_then_the_picture(page: Page, ser
     assert page.locator("#queue").bounding_box() == queue, "nothing moves when details come in"
 
 
+def test_the_title_of_a_tab_that_nobody_looks_at_tells_how_far_it_is(page: Page, server: Server) -> None:
+    look_away = """(hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    server.brake.hold(3)
+    ask(page, None, "a first light", side_px=512, steps=STEPS, seed=7)
+    generate(page)
+    page.evaluate(look_away, True)
+    expect(page).to_have_title(re.compile(r"^[1-9]\d* % · Diffusion-4K Studio$"))
+    server.brake.release()
+    expect(page).to_have_title("✓ · Diffusion-4K Studio")
+    page.evaluate(look_away, False)
+    expect(page).to_have_title("Diffusion-4K Studio")
+
+
 def test_the_button_says_how_many_pictures(page: Page) -> None:
     button = page.locator("#generate")
     expect(button).to_have_text("Generate")

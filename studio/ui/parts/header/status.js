@@ -10,9 +10,25 @@ function tell(value) {
   if (find("told").textContent !== stage) find("told").textContent = stage;
 }
 
+// The browser tab tells how far a job is, and, until somebody looks, that it ended while nobody did.
+const TITLE = document.title.split(" · ").at(-1);
+const ENDED = { done: "✓", failed: "✗" };
+let wasRunning = false;
+
+function entitle({ state, fraction }) {
+  const running = state === "running";
+  if (running) document.title = `${Math.round(100 * fraction)} % · ${TITLE}`;
+  else if (wasRunning) document.title = document.hidden && ENDED[state] ? `${ENDED[state]} · ${TITLE}` : TITLE;
+  wasRunning = running;
+}
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && !wasRunning) document.title = TITLE;
+});
+
 function refresh() {
   const value = props.value;
   if (!value) return;
+  entitle(value);
   line.dataset.state = value.state;
   find("text").textContent = value.text;
   find("text").title = value.text;

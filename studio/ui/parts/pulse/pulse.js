@@ -2,7 +2,9 @@
 // is told ("d4k-link", true or false), so that no state is shown as the present one that is not.
 const FAILURES = 2; // in a row: one may be a page that is being left
 const SILENT_MS = 15_000; // a server that is busy answers later than that, if at all
+const UNSEEN_MS = 5_000; // between questions of a tab that nobody looks at: its title tells how far a job is
 let seen = ""; // the first answer is news: something may have changed since the page was made
+let lookedAt = -UNSEEN_MS;
 let askedAt = 0; // while a question is open
 let failures = 0;
 let linked = true;
@@ -15,7 +17,8 @@ function tell(isLinked) {
 
 async function look() {
   if (!element.isConnected) return clearInterval(timer);
-  if (document.hidden) return;
+  if (document.hidden && performance.now() - lookedAt < UNSEEN_MS) return;
+  lookedAt = performance.now();
   if (askedAt) {
     if (performance.now() - askedAt > SILENT_MS) tell(false);
     return;
