@@ -15,7 +15,7 @@ from studio.pictures.gallery_rows import Picture
 from studio.pictures.record import PictureRecord
 from studio.queue.table import JobTable
 from studio.ui.benchmark.contenders import ContenderContent, ContenderRow
-from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.handlers import BenchmarkHandlers
 
 PLAIN = (
     "as-published/glcm_score",
@@ -76,7 +76,7 @@ TWO = ContenderContent(
 )
 
 
-def start_benchmark(desk: BenchmarkDesk, **changes: Any) -> tuple[BenchmarkFolder, tuple[str, ...]]:
+def start_benchmark(handlers: BenchmarkHandlers, **changes: Any) -> tuple[BenchmarkFolder, tuple[str, ...]]:
     """As the form does, three prompts and two seeds unless changed."""
     values: dict[str, Any] = {
         "name": "mine",
@@ -87,4 +87,4 @@ def start_benchmark(desk: BenchmarkDesk, **changes: Any) -> tuple[BenchmarkFolde
         "size": "256 × 256",
         "columns": ["ours/glcm_entropy"],
     }
-    return desk.start(**{**values, **changes})
+    return handlers.start(**{**values, **changes})

@@ -9,7 +9,7 @@ from studio.benchmark.folder import find_benchmark
 from studio.benchmark.progress import standings
 from studio.benchmark.report import write_report
 from studio.benchmark.scoring import measure_benchmark
-from studio.home.database import DatabaseBusy, insist
+from studio.home.database import DatabaseBusy, retry_while_busy
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
@@ -18,7 +18,7 @@ from studio.queue.table import JobTable
 
 
 class BenchmarkJobs:
-    """The worker's hands for benchmarks."""
+    """The worker's part in benchmarks."""
 
     def __init__(self, workspace: Workspace, jobs: JobTable) -> None:
         self.workspace, self.jobs = workspace, jobs
@@ -42,11 +42,11 @@ class BenchmarkJobs:
             cache=cache,
             on_step=lambda what, done, total: self._report(job, what, done, total),
         ):
-            insist(lambda: self.jobs.mark_cancelled(job.id))
+            retry_while_busy(lambda: self.jobs.mark_cancelled(job.id))
             return False
         self._report(job, "writing the report", 0, 1)
         page = write_report(folder, found)
-        insist(lambda: self.jobs.finish(job.id, {"benchmark": folder.name}))
+        retry_while_busy(lambda: self.jobs.finish(job.id, {"benchmark": folder.name}))
         say(f"job {job.id}: {page}")
         return True
 

@@ -92,7 +92,7 @@ def fetch(
     raise AssertionError("a process always says how it ended")
 
 
-class FetchDesk:
+class Fetches:
     """One fetch at a time, in the background. Safe from any thread."""
 
     def __init__(self, workspace: Workspace, environ: Mapping[str, str]) -> None:

@@ -213,7 +213,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def insist(action: Callable[[], T], *, patience_s: float = PATIENCE_S, pause_s: float = 0.2) -> T:
+def retry_while_busy(action: Callable[[], T], *, patience_s: float = PATIENCE_S, pause_s: float = 0.2) -> T:
     """Do it, again and again while the database is locked: a finished picture is worth waiting for."""
     give_up_at = time.monotonic() + patience_s
     while True:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from finetune.whole_files import sweep_parts
-from studio.home.database import DatabaseBusy, NotThere, insist
+from studio.home.database import DatabaseBusy, NotThere, retry_while_busy
 from studio.home.disk import MIB, require_free
 from studio.home.ownership import Owners
 from studio.home.settings import Settings
@@ -34,7 +34,7 @@ from studio.rendering.keeping import keep_drawn
 
 
 class RenderJobs:
-    """The worker's hands for renders; keeps one model open between jobs."""
+    """The worker's part in renders; keeps one model open between jobs."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class RenderJobs:
             self._draw(job, request, entry)
         except RenderCancelled as cancelled:
             preview = self._write_preview(job, cancelled.preview)
-            insist(lambda: self.jobs.mark_cancelled(job.id, preview))
+            retry_while_busy(lambda: self.jobs.mark_cancelled(job.id, preview))
             return False
         return True
 
@@ -105,12 +105,14 @@ class RenderJobs:
         )
         # Known before it is kept: keeping it again, here or in the next worker, keeps the same picture.
         picture_id = new_picture_id()
-        insist(lambda: self.jobs.promise(job.id, {"picture": picture_id}))
+        retry_while_busy(lambda: self.jobs.promise(job.id, {"picture": picture_id}))
         picture = keep_drawn(
             opened,
             request,
             result,
-            lambda image, record: insist(lambda: self.gallery.add(image, record, picture_id=picture_id)),
+            lambda image, record: retry_while_busy(
+                lambda: self.gallery.add(image, record, picture_id=picture_id)
+            ),
             on_progress=lambda progress, preview: self._report(job, progress, preview),
         ).place
         self._finish(job, picture)
@@ -119,8 +121,8 @@ class RenderJobs:
         say(f"job {job.id}: {picture.path.name} ({seconds})")
 
     def _finish(self, job: Job, picture: Picture) -> None:
-        insist(lambda: self.owners.give("pictures", picture.id, self.owners.of("jobs", job.id)))
-        insist(lambda: self.jobs.finish(job.id, {"picture": picture.id}))
+        retry_while_busy(lambda: self.owners.give("pictures", picture.id, self.owners.of("jobs", job.id)))
+        retry_while_busy(lambda: self.jobs.finish(job.id, {"picture": picture.id}))
 
     def _kept_before(self, job: Job) -> Picture | None:
         """The picture of an attempt that died after keeping it; None where there is none, or it was thrown away."""
@@ -128,7 +130,7 @@ class RenderJobs:
         if not isinstance(promised, str):
             return None
         with suppress(NotThere):
-            picture = insist(lambda: self.gallery.get(promised))
+            picture = retry_while_busy(lambda: self.gallery.get(promised))
             if not picture.missing and picture.trashed_at is None:
                 return picture
         return None

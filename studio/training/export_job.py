@@ -11,7 +11,7 @@ from pathlib import Path
 
 from finetune.checkpoint_adapter import export_step
 from finetune.run_folder import RunFolder, find_run
-from studio.home.database import insist
+from studio.home.database import retry_while_busy
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
@@ -24,7 +24,7 @@ from studio.training.exporting import Exported, export_adapter, export_full
 
 
 class ExportJobs:
-    """The worker's hands for exports and uploads."""
+    """The worker's part in exports and uploads."""
 
     def __init__(self, workspace: Workspace, jobs: JobTable) -> None:
         self.workspace, self.jobs = workspace, jobs
@@ -41,7 +41,7 @@ class ExportJobs:
             "unused": unused,
             "num_unused": len(made.unused),
         }
-        insist(lambda: self.jobs.finish(job.id, result))
+        retry_while_busy(lambda: self.jobs.finish(job.id, result))
         say(f"job {job.id}: {made.path}: {made.words}")
         return True
 
@@ -58,7 +58,7 @@ class ExportJobs:
                 public=job.request.get("public") is True,
                 environ=os.environ,
             )
-        insist(lambda: self.jobs.finish(job.id, {"address": address}))
+        retry_while_busy(lambda: self.jobs.finish(job.id, {"address": address}))
         say(f"job {job.id}: {address}")
         return True
 
@@ -77,7 +77,7 @@ class ExportJobs:
     def _goes_on(self, job: Job, stage: str) -> bool:
         if self.jobs.report(job.id, Progress(stage, 0, 1)):
             return True
-        insist(lambda: self.jobs.mark_cancelled(job.id))
+        retry_while_busy(lambda: self.jobs.mark_cancelled(job.id))
         return False
 
     def _run(self, job: Job) -> RunFolder:

@@ -15,7 +15,7 @@ from pathlib import Path
 from finetune.processes import KILLED, end_at_once, is_alive
 from finetune.run_folder import RunFolder, find_run
 from finetune.run_status import Status
-from studio.home.database import DatabaseBusy, insist
+from studio.home.database import DatabaseBusy, retry_while_busy
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
 from studio.queue.job import Job, Progress
@@ -31,7 +31,7 @@ RESTARTS = 1
 
 
 class TrainingJobs:
-    """The worker's hands for trainings."""
+    """The worker's part in trainings."""
 
     def __init__(
         self, workspace: Workspace, jobs: JobTable, *, free_memory: Callable[[], str | None] = lambda: None
@@ -101,10 +101,10 @@ class TrainingJobs:
     def _ended(self, job: Job, run: RunFolder, code: int | None) -> bool:
         status = run.state()
         if self._is_cancelled(job) and status.state != "done":
-            insist(lambda: self.jobs.mark_cancelled(job.id))
+            retry_while_busy(lambda: self.jobs.mark_cancelled(job.id))
             return False
         if status.state in ("done", "stopped", "new") and not code:
-            insist(lambda: self.jobs.finish(job.id, {"run": run.name, "state": status.state}))
+            retry_while_busy(lambda: self.jobs.finish(job.id, {"run": run.name, "state": status.state}))
             return True
         words = status.message if status.message else f"the training process ended with exit code {code}"
         last = _last_line(run.path / "console.txt") if status.state not in ("failed", "interrupted") else ""
@@ -118,7 +118,7 @@ class TrainingJobs:
             return True
 
     def _is_cancelled(self, job: Job) -> bool:
-        return insist(lambda: self.jobs.get(job.id)).cancel_requested
+        return retry_while_busy(lambda: self.jobs.get(job.id)).cancel_requested
 
     @staticmethod
     def _is_living(run: RunFolder) -> bool:

@@ -8,7 +8,7 @@ NOWHERE: list[Any] = []
 """Where an event shows that it runs. Gradio walks the whole page for every component that may show it, each time that
 any event of any tab begins or ends, also where nothing is to be seen."""
 
-QUIET: dict[str, Any] = {
+UNQUEUED: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
     "show_progress_on": NOWHERE,
@@ -16,14 +16,14 @@ QUIET: dict[str, Any] = {
 }
 """For what must answer at once and cannot fail: no place in the queue, no spinner, no public endpoint."""
 
-SPOKEN: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": NOWHERE, "api_visibility": "private"}
+QUEUED: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": NOWHERE, "api_visibility": "private"}
 """For what may end in a sentence on screen: through the queue an error is a message, not an HTTP 500."""
 
-PRESSED: dict[str, Any] = {**SPOKEN, "trigger_mode": "multiple"}
+QUEUED_EACH: dict[str, Any] = {**QUEUED, "trigger_mode": "multiple"}
 """For what tells of one item, such as a press on a row's button. Unless told so, Gradio drops an event that comes
 before the last one of its kind is answered; "always_last" sends it, but without saying of which item it was."""
 
-SETTLED: dict[str, Any] = {**SPOKEN, "trigger_mode": "always_last"}
+QUEUED_LAST: dict[str, Any] = {**QUEUED, "trigger_mode": "always_last"}
 """For what reads fields: of changes that come while one is answered, the last is sent."""
 
 # BrowserState encrypts what it keeps; a fixed key lets a restarted server read it. Nothing in it is secret.

@@ -21,28 +21,28 @@ from studio.models.hub import Hub
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.training.runs import Trainings
-from studio.ui.benchmark.duels import DuelDesk
-from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.duels import DuelHandlers
+from studio.ui.benchmark.handlers import BenchmarkHandlers
 from studio.ui.benchmark.tab import wire_benchmark_view
-from studio.ui.compare.handlers import CompareDesk
+from studio.ui.compare.handlers import CompareHandlers
 from studio.ui.compare.tab import build_compare_tab, wire_compare_tab
-from studio.ui.datasets.handlers import DatasetDesk
-from studio.ui.events import PRESSED
-from studio.ui.finetune.grid import GridDesk, wire_grid_room
-from studio.ui.finetune.handlers import FinetuneDesk
-from studio.ui.finetune.results import ResultsDesk, wire_results_room
-from studio.ui.finetune.runs import RunsDesk
+from studio.ui.datasets.handlers import DatasetHandlers
+from studio.ui.events import QUEUED_EACH
+from studio.ui.finetune.grid import GridHandlers, wire_grid_room
+from studio.ui.finetune.handlers import FinetuneHandlers
+from studio.ui.finetune.results import ResultsHandlers, wire_results_room
+from studio.ui.finetune.runs import RunsHandlers
 from studio.ui.finetune.tab import build_finetune_tab, wire_finetune_tab
-from studio.ui.gallery.handlers import Shelves
+from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.gallery.tab import build_gallery_tab, wire_gallery_tab
-from studio.ui.generate.handlers import Desk
-from studio.ui.generate.lora_fits import FitDesk
+from studio.ui.generate.handlers import GenerateHandlers
+from studio.ui.generate.lora_fits import LoraFitHandlers
 from studio.ui.generate.restoring import Restorer
 from studio.ui.generate.tab import build_generate_tab, wire_generate_tab
 from studio.ui.inspect.board import Boards
-from studio.ui.inspect.handlers import InspectDesk
+from studio.ui.inspect.handlers import InspectHandlers
 from studio.ui.inspect.tab import build_inspect_tab, wire_inspect_tab
-from studio.ui.models.handlers import ModelsDesk, wire_models_panel
+from studio.ui.models.handlers import ModelsHandlers, wire_models_panel
 from studio.ui.models.panel import ModelsPanel
 from studio.ui.parts.header.header import Header
 from studio.ui.parts.pulse.pulse import Pulse
@@ -70,8 +70,8 @@ def build_page(
     with gr.Blocks(title="Diffusion-4K Studio", fill_width=True, analytics_enabled=False) as demo:
         header = Header(elem_id="header")
         panel = ModelsPanel(elem_id="models", padding=False)
-        if gate.desk is not None:
-            gr.Markdown(gate.desk.limits.sentence(), elem_id="limits", elem_classes="note")
+        if gate.quota is not None:
+            gr.Markdown(gate.quota.limits.sentence(), elem_id="limits", elem_classes="note")
         if settings.trainer is not None:
             gr.LoginButton("Sign in as the owner, to train", elem_id="sign-in", size="sm")
         # On a public host strangers neither see nor start a training.
@@ -80,49 +80,53 @@ def build_page(
             generate = build_generate_tab()
             pictures = build_gallery_tab()
             inspect = build_inspect_tab()
-            benchmarks = BenchmarkDesk(jobs, gallery, settings, looking) if trains else None
+            benchmarks = BenchmarkHandlers(jobs, gallery, settings, looking) if trains else None
             with kept_for(settings.trainer, demo):
                 compare = build_compare_tab(folders=not settings.hosted, benchmarks=benchmarks)
             if trains:
                 trainings = Trainings(gallery.workspace, jobs, settings.hosted)
-                runs = RunsDesk(trainings)
+                runs = RunsHandlers(trainings)
                 with kept_for(settings.trainer, demo):
                     finetune = build_finetune_tab(runs, hosted=settings.hosted)
-        desk = Desk(jobs, gallery, settings, worker_state, gate)
-        models = ModelsDesk(gallery.workspace, Downloads(Hub.from_environment(os.environ)), settings.hosted)
-        pulse = Pulse(models.told_with(desk.changes))
+        handlers = GenerateHandlers(jobs, gallery, settings, worker_state, gate)
+        models = ModelsHandlers(
+            gallery.workspace, Downloads(Hub.from_environment(os.environ)), settings.hosted
+        )
+        pulse = Pulse(models.told_with(handlers.changes))
         wire_models_panel(panel, models, pulse)
         build_tools(looking / "maps")
 
         restorer = Restorer(gallery, settings)
-        fits = FitDesk(AdapterFits(gallery.workspace.root, os.environ))
-        wire_generate_tab(generate, desk, fits, restorer, header, pulse, demo)
-        wire_gallery_tab(pictures, Shelves(gallery), pulse, demo)
+        fits = LoraFitHandlers(AdapterFits(gallery.workspace.root, os.environ))
+        wire_generate_tab(generate, handlers, fits, restorer, header, pulse, demo)
+        wire_gallery_tab(pictures, GalleryHandlers(gallery), pulse, demo)
         most = settings.max_megapixels if settings.hosted else MAX_MEGAPIXELS
         opened = Opened(looking / "inspect", max_megapixels=most)
-        looker = InspectDesk(Boards(gallery, opened, Layers(opened), Numbers(opened)))
+        looker = InspectHandlers(Boards(gallery, opened, Layers(opened), Numbers(opened)))
         wire_inspect_tab(inspect, looker, demo, tabs)
-        scorer = CompareDesk(gallery, opened, ScoreCache(looking / "scores"), not settings.hosted)
+        scorer = CompareHandlers(gallery, opened, ScoreCache(looking / "scores"), not settings.hosted)
         wire_compare_tab(compare, scorer, demo)
         if benchmarks is not None and compare.benchmark is not None:
             with kept_for(settings.trainer, demo):
-                judge, form = DuelDesk(jobs, gallery, opened), generate.rail.controls
+                judge, form = DuelHandlers(jobs, gallery, opened), generate.rail.controls
                 wire_benchmark_view(compare.benchmark, benchmarks, judge, form, compare.tab, demo)
             if settings.trainer is not None:
                 shown_to(settings.trainer, compare.benchmark.tab, demo)
         if trains:
-            datasets = DatasetDesk(Datasets(gallery.workspace, hosted=settings.hosted), os.environ)
+            datasets = DatasetHandlers(Datasets(gallery.workspace, hosted=settings.hosted), os.environ)
             with kept_for(settings.trainer, demo):
-                wire_finetune_tab(finetune, FinetuneDesk(trainings), runs, datasets, demo)
+                wire_finetune_tab(finetune, FinetuneHandlers(trainings), runs, datasets, demo)
                 stack = generate.rail.controls.adapters
-                finetune.view.use(runs.draw_with, None, [tabs, stack], **PRESSED)
-                wire_grid_room(finetune.grid, GridDesk(trainings, gallery), finetune.chosen, finetune.pulse)
-                left = ResultsDesk(trainings, looking)
+                finetune.view.use(runs.draw_with, None, [tabs, stack], **QUEUED_EACH)
+                wire_grid_room(
+                    finetune.grid, GridHandlers(trainings, gallery), finetune.chosen, finetune.pulse
+                )
+                left = ResultsHandlers(trainings, looking)
                 wire_results_room(finetune.results, left, finetune.chosen, finetune.pulse)
             if settings.trainer is not None:
                 shown_to(settings.trainer, finetune.tab, demo)
         for details in (generate.details, pictures.details):
-            details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **PRESSED)
-            details.inspect(looker.inspect, None, [tabs, inspect.keys], **PRESSED)
-        pictures.grid.inspect(looker.inspect, None, [tabs, inspect.keys], **PRESSED)
+            details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **QUEUED_EACH)
+            details.inspect(looker.inspect, None, [tabs, inspect.keys], **QUEUED_EACH)
+        pictures.grid.inspect(looker.inspect, None, [tabs, inspect.keys], **QUEUED_EACH)
     return demo

@@ -59,7 +59,7 @@ class VisitorLimits:
         )
 
 
-class VisitorDesk:
+class VisitorQuota:
     """Checks submissions against the limits and remembers how many there were. Safe from any thread."""
 
     def __init__(self, limits: VisitorLimits, *, clock: Callable[[], float] = time.monotonic) -> None:

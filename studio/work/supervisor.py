@@ -99,7 +99,7 @@ class WorkerSupervisor:
 
     def look(self) -> None:
         """Look once: bury, mend, start, and find the words. The thread does this every LOOK_EVERY_S."""
-        self._bury()
+        self._reap()
         alive = self._worker_is_alive()
         self._mend_jobs()
         self._end_silent()
@@ -127,7 +127,7 @@ class WorkerSupervisor:
     def _tell_trouble(self, words: str) -> None:
         self._state = WorkerState(words, "ill")
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Take note of our child's end; `poll` takes it off the list of zombies."""
         if self._child is None or self._child.poll() is None:
             return
@@ -196,7 +196,7 @@ class WorkerSupervisor:
 
     def _how_it_ended(self) -> str:
         """In the words of its exit code, where it was our child; it may have died since it was last asked for."""
-        self._bury()
+        self._reap()
         death = self._death
         is_fresh = death is not None and self._clock() - death.seen_at < 2 * LOOK_EVERY_S
         return death.how if death is not None and is_fresh else "it vanished"

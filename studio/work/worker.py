@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.processes import birth
-from studio.home.database import DatabaseBusy, insist
+from studio.home.database import DatabaseBusy, retry_while_busy
 from studio.home.locks import held_lock, holder_lives, lock_note, write_lock_note
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
@@ -93,7 +93,7 @@ class Worker:
         except Exception as error:
             traceback.print_exc()
             words = f"{type(error).__name__}: {error} (an error of the studio, see logs/worker.log)"
-        insist(lambda: self.jobs.fail(job.id, words))
+        retry_while_busy(lambda: self.jobs.fail(job.id, words))
         return f"failed, {words}"
 
     @contextmanager

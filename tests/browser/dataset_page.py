@@ -15,7 +15,7 @@ def main() -> None:
 
     gr = import_gradio(workspace.uploads)
     from studio.datasets.open import Datasets
-    from studio.ui.datasets.handlers import DatasetDesk
+    from studio.ui.datasets.handlers import DatasetHandlers
     from studio.ui.datasets.room import build_dataset_room, wire_dataset_room
     from studio.ui.theme import head, studio_theme, style_sheets
 
@@ -23,10 +23,10 @@ def main() -> None:
     with gr.Blocks(title="Dataset", fill_width=True, analytics_enabled=False) as demo:
         with gr.Column(elem_id="rooms"):
             room = build_dataset_room(hosted=settings.hosted)
-        desk = DatasetDesk(Datasets(workspace, hosted=settings.hosted), os.environ)
-        wire_dataset_room(room, desk, demo)
+        handlers = DatasetHandlers(Datasets(workspace, hosted=settings.hosted), os.environ)
+        wire_dataset_room(room, handlers, demo)
         choice = room.choice
-        demo.load(desk.offer, choice.source, [choice.known, choice.folder])
+        demo.load(handlers.offer, choice.source, [choice.known, choice.folder])
     demo.queue(default_concurrency_limit=8)
     demo.launch(
         server_name="127.0.0.1",

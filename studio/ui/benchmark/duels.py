@@ -77,7 +77,7 @@ class DuelBar(Drawn):
 
 
 @dataclass(frozen=True, slots=True)
-class DuelDesk:
+class DuelHandlers:
     """Handlers over plain values. Each answers (stage, bar, what the votes say)."""
 
     jobs: JobTable

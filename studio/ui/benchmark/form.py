@@ -36,7 +36,7 @@ class BenchmarkForm:
     columns: gr.Dropdown
 
     def asked(self) -> list[Any]:
-        """In the order of BenchmarkDesk.start()."""
+        """In the order of BenchmarkHandlers.start()."""
         return [
             *(self.name, self.contenders, self.prompts, self.limit),
             *(self.seeds, self.size, self.columns),

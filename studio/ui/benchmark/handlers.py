@@ -55,7 +55,7 @@ Seen = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkDesk:
+class BenchmarkHandlers:
     """The benchmarks of a home."""
 
     jobs: JobTable

@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.benchmark.duels import PLACES, DuelBar, DuelDesk
+from studio.ui.benchmark.duels import PLACES, DuelBar, DuelHandlers
 from studio.ui.benchmark.form import BenchmarkForm, add_setting, build_form, taken_from
-from studio.ui.benchmark.handlers import FILES, BenchmarkDesk
-from studio.ui.events import PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.benchmark.handlers import FILES, BenchmarkHandlers
+from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.generate.controls import Controls
 from studio.ui.generate.notes import refusal
 from studio.ui.inspect.stage import Board, InspectStage
@@ -48,17 +48,17 @@ class BenchmarkView:
     seen: gr.State
 
     def page(self) -> list[Any]:
-        """In the order of BenchmarkDesk.news()."""
+        """In the order of BenchmarkHandlers.news()."""
         return [self.state, self.scores, self.go_on, self.stop, *self.files, self.seen]
 
 
-def build_benchmark_view(desk: BenchmarkDesk) -> BenchmarkView:
+def build_benchmark_view(handlers: BenchmarkHandlers) -> BenchmarkView:
     with gr.Tab("Benchmark", id="benchmark") as tab, gr.Row(elem_classes="room benchmark", equal_height=True):
         with (
             gr.Column(elem_classes="rail controls", min_width=0),
             gr.Column(elem_classes="rail-scroll", min_width=0),
         ):
-            pulse = RunPulse(desk.version, elem_id="benchmark-pulse")
+            pulse = RunPulse(handlers.version, elem_id="benchmark-pulse")
             known = gr.Dropdown([], label="Benchmark", elem_id="benchmark-known")
             with gr.Row(elem_classes="benchmark-going"):
                 go_on = gr.Button("Go on", visible=False, elem_id="benchmark-go-on", min_width=90)
@@ -66,7 +66,7 @@ def build_benchmark_view(desk: BenchmarkDesk) -> BenchmarkView:
             with gr.Row(elem_classes="benchmark-files"):
                 files = tuple(_download(name) for name in FILES)
             with gr.Accordion("New benchmark", open=True, elem_id="benchmark-new") as new:
-                form = build_form(desk.gallery.workspace)
+                form = build_form(handlers.gallery.workspace)
                 refused = gr.HTML(elem_id="benchmark-refused", padding=False)
                 start = gr.Button("Draw and measure", variant="primary", elem_id="benchmark-start")
         with gr.Column(elem_classes="stage", min_width=0), gr.Tabs(elem_id="benchmark-views"):
@@ -95,8 +95,8 @@ def _download(name: str) -> gr.DownloadButton:
 
 def wire_benchmark_view(
     view: BenchmarkView,
-    desk: BenchmarkDesk,
-    judge: DuelDesk,
+    handlers: BenchmarkHandlers,
+    judge: DuelHandlers,
     controls: Controls,
     compare: gr.Tab,
     demo: gr.Blocks,
@@ -106,10 +106,10 @@ def wire_benchmark_view(
     def begin(*values: Any) -> tuple[Any, ...]:
         """(what was refused, benchmarks, the form); a refusal takes nothing else from the page."""
         try:
-            folder, left_out = desk.start(*values)
+            folder, left_out = handlers.start(*values)
         except ValueError as error:
             return refusal(str(error)), gr.skip(), gr.skip()
-        known, _ = desk.offer(folder.name)
+        known, _ = handlers.offer(folder.name)
         told = [f"left out: {sentence}" for sentence in left_out[:MAX_TOLD]]
         if len(left_out) > MAX_TOLD:
             told.append(f"and {len(left_out) - MAX_TOLD} more are left out")
@@ -118,28 +118,30 @@ def wire_benchmark_view(
     form = view.form
     opened = gr.on(
         [demo.load, compare.select, view.tab.select],
-        desk.offer,
+        handlers.offer,
         view.known,
         [view.known, form.prompts],
-        **QUIET,
+        **UNQUEUED,
     )
-    opened.then(None, None, None, js=LOOK, **QUIET)
-    demo.load(desk.unfold, None, view.new, **QUIET)
-    view.start.click(begin, form.asked(), [view.refused, view.known, view.new], **SPOKEN)
-    for button, handler in ((view.go_on, desk.go_on), (view.stop, desk.stop)):
-        button.click(handler, view.known, None, **SPOKEN).then(None, None, None, js=LOOK, **QUIET)
-    gr.on([widget.change for widget in form.asked()], None, None, view.refused, js="() => ''", **QUIET)
+    opened.then(None, None, None, js=LOOK, **UNQUEUED)
+    demo.load(handlers.unfold, None, view.new, **UNQUEUED)
+    view.start.click(begin, form.asked(), [view.refused, view.known, view.new], **QUEUED)
+    for button, handler in ((view.go_on, handlers.go_on), (view.stop, handlers.stop)):
+        button.click(handler, view.known, None, **QUEUED).then(None, None, None, js=LOOK, **UNQUEUED)
+    gr.on([widget.change for widget in form.asked()], None, None, view.refused, js="() => ''", **UNQUEUED)
     form.from_generate.click(
-        add_setting, [form.contenders, *taken_from(controls)], form.contenders, **SETTLED
+        add_setting, [form.contenders, *taken_from(controls)], form.contenders, **QUEUED_LAST
     )
-    view.known.change(watched, view.known, view.pulse, **SETTLED).then(None, None, None, js=LOOK, **QUIET)
-    view.pulse.news(desk.news, [view.known, view.seen], view.page(), trigger_mode="always_last", **SPOKEN)
+    view.known.change(watched, view.known, view.pulse, **QUEUED_LAST).then(
+        None, None, None, js=LOOK, **UNQUEUED
+    )
+    view.pulse.news(handlers.news, [view.known, view.seen], view.page(), trigger_mode="always_last", **QUEUED)
 
     asked, shown = [view.known, view.places], [view.stage, view.bar, view.verdict]
-    gr.on([view.duels.select, view.known.change, view.places.input], judge.show, asked, shown, **SETTLED)
-    view.pulse.news(judge.look, [*asked, view.bar], shown, trigger_mode="always_last", **SPOKEN)
-    view.bar.vote(judge.vote, asked, shown, **PRESSED)
-    view.bar.act(judge.act, asked, shown, **PRESSED)
+    gr.on([view.duels.select, view.known.change, view.places.input], judge.show, asked, shown, **QUEUED_LAST)
+    view.pulse.news(judge.look, [*asked, view.bar], shown, trigger_mode="always_last", **QUEUED)
+    view.bar.vote(judge.vote, asked, shown, **QUEUED_EACH)
+    view.bar.act(judge.act, asked, shown, **QUEUED_EACH)
 
 
 def watched(name: str | None) -> Watched:

@@ -43,7 +43,7 @@ SET_PREFIX = "set-"
 
 
 @dataclass(frozen=True, slots=True)
-class CompareDesk:
+class CompareHandlers:
     """The tab over the gallery, dropped files and, on one's own machine, folders."""
 
     gallery: Gallery

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import gradio as gr
 
 from metrics.catalogue import CARDS
-from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.handlers import BenchmarkHandlers
 from studio.ui.benchmark.tab import BenchmarkView, build_benchmark_view
-from studio.ui.compare.handlers import USUAL_METRICS, CompareDesk
+from studio.ui.compare.handlers import USUAL_METRICS, CompareHandlers
 from studio.ui.compare.table import CompareTable
-from studio.ui.events import PRESSED, QUIET, SPOKEN
+from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED
 from studio.ui.inspect.stage import Board, InspectStage
 from studio.ui.parts.details.settings_table import SettingsTable
 
@@ -39,7 +39,7 @@ class CompareTab:
     benchmark: BenchmarkView | None
 
 
-def build_compare_tab(*, folders: bool, benchmarks: BenchmarkDesk | None) -> CompareTab:
+def build_compare_tab(*, folders: bool, benchmarks: BenchmarkHandlers | None) -> CompareTab:
     """`benchmarks` is None where nobody may run any."""
     with gr.Tab("Compare", id="compare") as tab, gr.Tabs(elem_id="compare-views"):
         view = _build_pictures(tab, folders=folders)
@@ -100,9 +100,9 @@ def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
     )
 
 
-def wire_compare_tab(tab: CompareTab, desk: CompareDesk, demo: gr.Blocks) -> None:
+def wire_compare_tab(tab: CompareTab, handlers: CompareHandlers, demo: gr.Blocks) -> None:
     asked = [tab.keys, tab.files, tab.first, tab.second, tab.metrics]
-    gr.on([demo.load, tab.tab.select], desk.offer, None, tab.keys, **QUIET)
-    running = tab.compare.click(desk.compare, asked, [tab.table, tab.csv], **SPOKEN)
-    tab.stop.click(None, None, None, cancels=[running], **QUIET)
-    tab.table.open(desk.open, asked, [tab.stage, tab.settings], **PRESSED)
+    gr.on([demo.load, tab.tab.select], handlers.offer, None, tab.keys, **UNQUEUED)
+    running = tab.compare.click(handlers.compare, asked, [tab.table, tab.csv], **QUEUED)
+    tab.stop.click(None, None, None, cancels=[running], **UNQUEUED)
+    tab.table.open(handlers.open, asked, [tab.stage, tab.settings], **QUEUED_EACH)

@@ -12,7 +12,7 @@ import gradio as gr
 
 from studio.datasets.cache import clear_encoded, encoded_bytes
 from studio.home.workspace import Workspace
-from studio.ui.events import QUIET, SPOKEN
+from studio.ui.events import QUEUED, UNQUEUED
 from studio.ui.messages import shows_errors
 
 
@@ -67,6 +67,6 @@ def wire_cache_box(
         chosen,
         box.told(),
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
-    box.clear.click(handlers.clear, chosen, box.told(), **SPOKEN)
+    box.clear.click(handlers.clear, chosen, box.told(), **QUEUED)

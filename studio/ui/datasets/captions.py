@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from studio.datasets.captioning import USUAL_ENDPOINT, USUAL_MODEL, USUAL_PROMPT
-from studio.ui.datasets.handlers import DatasetDesk
-from studio.ui.events import QUIET, SPOKEN
+from studio.ui.datasets.handlers import DatasetHandlers
+from studio.ui.events import QUEUED, UNQUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +94,24 @@ def build_captioner(*, visible: bool) -> Captioner:
     return Captioner(base_url, model, local, prompt, replace_others, start, stop, note)
 
 
-def wire_caption_tools(bulk: BulkEditor, asked: Captioner, source: gr.Textbox, desk: DatasetDesk) -> None:
+def wire_caption_tools(
+    bulk: BulkEditor, asked: Captioner, source: gr.Textbox, handlers: DatasetHandlers
+) -> None:
     """`source` holds the dataset's path."""
     held = [source, bulk.find, bulk.match_case]
     gr.on(
         [bulk.find.change, bulk.match_case.input],  # a paste is no `input`
-        desk.count,
+        handlers.count,
         held,
         bulk.note,
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
-    bulk.replace.click(desk.replace, [source, bulk.find, bulk.instead, bulk.match_case], bulk.note, **SPOKEN)
-    bulk.affix.click(desk.add_affixes, [source, bulk.prefix, bulk.suffix], bulk.note, **SPOKEN)
-    bulk.add_trigger.click(desk.add_trigger, [source, bulk.trigger], bulk.note, **SPOKEN)
+    bulk.replace.click(
+        handlers.replace, [source, bulk.find, bulk.instead, bulk.match_case], bulk.note, **QUEUED
+    )
+    bulk.affix.click(handlers.add_affixes, [source, bulk.prefix, bulk.suffix], bulk.note, **QUEUED)
+    bulk.add_trigger.click(handlers.add_trigger, [source, bulk.trigger], bulk.note, **QUEUED)
     asking = [asked.base_url, asked.model, asked.prompt, asked.replace_others, asked.local]
-    asked.start.click(desk.caption, [source, *asking], None, **SPOKEN)
-    asked.stop.click(desk.stop_captions, source, None, **QUIET)
+    asked.start.click(handlers.caption, [source, *asking], None, **QUEUED)
+    asked.stop.click(handlers.stop_captions, source, None, **UNQUEUED)

@@ -11,8 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from studio.datasets.fetching import FetchDesk
-from studio.ui.events import QUIET, SPOKEN
+from studio.datasets.fetching import Fetches
+from studio.ui.events import QUEUED, UNQUEUED
 from studio.ui.messages import shows_errors
 from studio.ui.parts.pulse.run_pulse import RunPulse
 
@@ -49,7 +49,7 @@ class FetchForm:
 class FetchHandlers:
     """One fetch at a time, for every page of this server."""
 
-    fetching: FetchDesk
+    fetching: Fetches
     hosted: bool
 
     @shows_errors
@@ -135,12 +135,12 @@ def wire_fetch_form(form: FetchForm, handlers: FetchHandlers, source: gr.Textbox
     """`source` holds the dataset's path and is written when a fetch has ended that this page asked for."""
     form.server.version = handlers.version
     told = [form.note, form.asked_here]
-    gr.on([form.start.click, form.hub_id.submit], handlers.start, form.asked(), told, **SPOKEN)
-    form.stop.click(handlers.stop, None, None, **QUIET)
+    gr.on([form.start.click, form.hub_id.submit], handlers.start, form.asked(), told, **QUEUED)
+    form.stop.click(handlers.stop, None, None, **UNQUEUED)
     form.pulse.news(
         handlers.look,
         form.asked_here,
         [form.note, source, form.asked_here],
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )

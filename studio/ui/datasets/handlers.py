@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.datasets.caption_changes import count_matches, replaced, with_affixes, with_trigger
 from studio.datasets.captioning import KEY_VARIABLE, start_captioning, start_captioning_here
-from studio.datasets.fetching import FetchDesk
+from studio.datasets.fetching import Fetches
 from studio.datasets.limits import Judging
 from studio.datasets.open import Datasets
 from studio.datasets.rows import PictureRow
@@ -27,7 +27,7 @@ TASKS = (("scanning", "scanned"), ("captioning", "captioned"))
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetDesk:
+class DatasetHandlers:
     """The room over the datasets of a home."""
 
     datasets: Datasets
@@ -38,8 +38,8 @@ class DatasetDesk:
     """Datasets of the hub."""
 
     def __post_init__(self) -> None:
-        desk = FetchDesk(self.datasets.workspace, self.environ)
-        object.__setattr__(self, "fetching", FetchHandlers(desk, self.datasets.hosted))
+        fetches = Fetches(self.datasets.workspace, self.environ)
+        object.__setattr__(self, "fetching", FetchHandlers(fetches, self.datasets.hosted))
 
     # Choosing
 

@@ -18,8 +18,8 @@ from studio.ui.datasets.captions import (
 )
 from studio.ui.datasets.fetch import FetchForm, build_fetch_form, wire_fetch_form
 from studio.ui.datasets.grid import DatasetGrid, DatasetServer, not_wired
-from studio.ui.datasets.handlers import DatasetDesk
-from studio.ui.events import PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.datasets.handlers import DatasetHandlers
+from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
 
 USUAL_RESOLUTION_PX = 1024
 
@@ -177,19 +177,21 @@ def build_dataset_pictures() -> DatasetPictures:
     return DatasetPictures(shelf, search, grid, server, gr.State(0), gr.State(""))
 
 
-def wire_dataset_room(room: DatasetRoom, desk: DatasetDesk, demo: gr.Blocks) -> None:
+def wire_dataset_room(room: DatasetRoom, handlers: DatasetHandlers, demo: gr.Blocks) -> None:
     """What is offered when a page opens is the form's to ask: only it knows when the dataset is as it was left."""
     choice, pictures = room.choice, room.pictures
-    pictures.server.look, pictures.server.edit = desk.look, desk.edit
+    pictures.server.look, pictures.server.edit = handlers.look, handlers.edit
     source, grid = choice.source, pictures.grid
     shown = [source, pictures.shelf, pictures.search]
     page = [grid, pictures.page]
 
-    demo.load(desk.key_note, None, choice.captioner.note, **QUIET)
-    choice.known.input(choose_known, choice.known, source, **QUIET)
-    gr.on([choice.folder.submit, choice.folder.blur], desk.name_folder, choice.folder, source, **SETTLED)
-    choice.drop.upload(desk.add_zip, choice.drop, [choice.drop, source], **SPOKEN)
-    source.change(desk.offer, source, [choice.known, choice.folder], **SPOKEN)
+    demo.load(handlers.key_note, None, choice.captioner.note, **UNQUEUED)
+    choice.known.input(choose_known, choice.known, source, **UNQUEUED)
+    gr.on(
+        [choice.folder.submit, choice.folder.blur], handlers.name_folder, choice.folder, source, **QUEUED_LAST
+    )
+    choice.drop.upload(handlers.add_zip, choice.drop, [choice.drop, source], **QUEUED)
+    source.change(handlers.offer, source, [choice.known, choice.folder], **QUEUED)
     judged_by = [choice.model, choice.resolution_px, choice.square]
     gr.on(
         [
@@ -199,30 +201,30 @@ def wire_dataset_room(room: DatasetRoom, desk: DatasetDesk, demo: gr.Blocks) -> 
             choice.square.change,
             choice.scan.click,
         ],
-        desk.judge,
+        handlers.judge,
         [source, *judged_by, pictures.shelf, pictures.search],
         [*page, choice.plot],
         trigger_mode="always_last",
-        **SPOKEN,
+        **QUEUED,
     )
-    wire_fetch_form(choice.hub, desk.fetching, source)
-    caches = CacheHandlers(desk.datasets.workspace)
+    wire_fetch_form(choice.hub, handlers.fetching, source)
+    caches = CacheHandlers(handlers.datasets.workspace)
     wire_cache_box(choice.cache, caches, source, choice.model, choice.scan.click)
-    choice.stop.click(desk.stop_scan, source, None, **QUIET)
+    choice.stop.click(handlers.stop_scan, source, None, **UNQUEUED)
 
     gr.on(
         [pictures.shelf.change, pictures.search.change],
-        desk.turn_to,
+        handlers.turn_to,
         shown,
         page,
         trigger_mode="always_last",
-        **SPOKEN,
+        **QUEUED,
     )
-    grid.turn(desk.turn, shown, page, **PRESSED)
+    grid.turn(handlers.turn, shown, page, **QUEUED_EACH)
     news = [*page, choice.plot, pictures.plotted]
     # Sent again while one is unanswered: an answer whose stream Gradio ended too early comes with the next one's.
-    grid.news(desk.news, [*shown, pictures.page, pictures.plotted], news, **PRESSED)
-    wire_caption_tools(choice.bulk, choice.captioner, source, desk)
+    grid.news(handlers.news, [*shown, pictures.page, pictures.plotted], news, **QUEUED_EACH)
+    wire_caption_tools(choice.bulk, choice.captioner, source, handlers)
 
 
 def choose_known(path: str | None) -> Any:

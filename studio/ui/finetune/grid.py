@@ -23,7 +23,7 @@ from studio.training.adapter_grid import (
     usual_settings,
 )
 from studio.training.runs import Trainings
-from studio.ui.events import PRESSED, QUIET, SPOKEN
+from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED
 from studio.ui.finetune.grid_view import GridContent, GridView, grid_content
 from studio.ui.messages import shows_errors
 from studio.ui.parts.pulse.run_pulse import RunPulse
@@ -48,12 +48,12 @@ class GridRoom:
     seen: gr.State
 
     def page(self) -> list[Any]:
-        """In the order of GridDesk.news()."""
+        """In the order of GridHandlers.news()."""
         return [self.room, self.prompt, self.steps, self.strengths, self.seed, self.view, self.seen]
 
 
 @dataclass(frozen=True, slots=True)
-class GridDesk:
+class GridHandlers:
     """The grids of a home's runs."""
 
     trainings: Trainings
@@ -163,11 +163,11 @@ def build_grid_room() -> GridRoom:
     return GridRoom(room, prompt, steps, strengths, seed, draw, view, viewer, gr.State(""), gr.State({}))
 
 
-def wire_grid_room(room: GridRoom, desk: GridDesk, chosen: gr.BrowserState, pulse: RunPulse) -> None:
+def wire_grid_room(room: GridRoom, handlers: GridHandlers, chosen: gr.BrowserState, pulse: RunPulse) -> None:
     """`chosen` holds the run's name; `pulse` tells of its news, and of every job's."""
-    pulse.news(desk.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **SPOKEN)
+    pulse.news(handlers.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **QUEUED)
     asked = [chosen, room.prompt, room.steps, room.strengths, room.seed]
-    room.draw.click(desk.draw, asked, room.view, **SPOKEN)
-    room.view.open(desk.open, None, [room.viewer, room.opened], **PRESSED)
-    room.viewer.turn(desk.turn, [chosen, room.opened], [room.viewer, room.opened], **PRESSED)
-    room.viewer.leave(desk.leave, None, [room.viewer, room.opened], **QUIET)
+    room.draw.click(handlers.draw, asked, room.view, **QUEUED)
+    room.view.open(handlers.open, None, [room.viewer, room.opened], **QUEUED_EACH)
+    room.viewer.turn(handlers.turn, [chosen, room.opened], [room.viewer, room.opened], **QUEUED_EACH)
+    room.viewer.leave(handlers.leave, None, [room.viewer, room.opened], **UNQUEUED)

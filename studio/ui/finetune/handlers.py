@@ -35,7 +35,7 @@ Values = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class FinetuneDesk:
+class FinetuneHandlers:
     """The form over the runs of a home."""
 
     trainings: Trainings

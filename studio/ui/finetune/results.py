@@ -20,7 +20,7 @@ from studio.queue.job import ENDED
 from studio.training.export_request import Result, ask_for_export, ask_for_push, is_full, results_of
 from studio.training.runs import Trainings
 from studio.ui.components import Drawn
-from studio.ui.events import PRESSED, SPOKEN
+from studio.ui.events import QUEUED, QUEUED_EACH
 from studio.ui.messages import shows_errors, state_sentence
 from studio.ui.parts.pulse.run_pulse import RunPulse
 
@@ -75,12 +75,12 @@ class ResultsRoom:
     seen: gr.State
 
     def page(self) -> list[Any]:
-        """In the order of ResultsDesk.news()."""
+        """In the order of ResultsHandlers.news()."""
         return [self.room, self.format, self.step, self.shown, self.seen]
 
 
 @dataclass(frozen=True, slots=True)
-class ResultsDesk:
+class ResultsHandlers:
     """Handlers over plain values."""
 
     trainings: Trainings
@@ -203,9 +203,11 @@ def build_results_room() -> ResultsRoom:
     return ResultsRoom(room, format, step, weight, export, hub_id, public, push, found, gr.State({}))
 
 
-def wire_results_room(room: ResultsRoom, desk: ResultsDesk, chosen: gr.BrowserState, pulse: RunPulse) -> None:
+def wire_results_room(
+    room: ResultsRoom, handlers: ResultsHandlers, chosen: gr.BrowserState, pulse: RunPulse
+) -> None:
     """`chosen` holds the run's name; `pulse` tells of its news, and of every job's."""
-    pulse.news(desk.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **SPOKEN)
-    room.export.click(desk.export, [chosen, room.format, room.step, room.weight], None, **SPOKEN)
-    room.push.click(desk.push, [chosen, room.hub_id, room.public], None, **SPOKEN)
-    room.shown.cancel(desk.cancel, None, None, **PRESSED)
+    pulse.news(handlers.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **QUEUED)
+    room.export.click(handlers.export, [chosen, room.format, room.step, room.weight], None, **QUEUED)
+    room.push.click(handlers.push, [chosen, room.hub_id, room.public], None, **QUEUED)
+    room.shown.cancel(handlers.cancel, None, None, **QUEUED_EACH)

@@ -50,7 +50,7 @@ class CurvesShelf:
 
 
 @dataclass(frozen=True, slots=True)
-class RunsDesk:
+class RunsHandlers:
     """The runs of a home as one page watches them."""
 
     trainings: Trainings

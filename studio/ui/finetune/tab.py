@@ -11,18 +11,18 @@ from typing import Any
 import gradio as gr
 
 from studio.ui.datasets.cache import CacheHandlers
-from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.datasets.room import DatasetPictures, DatasetRoom, build_dataset_pictures, wire_dataset_room
-from studio.ui.events import NO_SECRET, PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.events import NO_SECRET, QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.finetune.checks import ChecksList
 from studio.ui.finetune.form import FinetuneForm, build_form
 from studio.ui.finetune.grid import GridRoom, build_grid_room
-from studio.ui.finetune.handlers import FinetuneDesk
+from studio.ui.finetune.handlers import FinetuneHandlers
 from studio.ui.finetune.results import ResultsRoom, build_results_room
 from studio.ui.finetune.run_list import RunList
 from studio.ui.finetune.run_samples import RunSamples
 from studio.ui.finetune.run_view import RunLog, RunView
-from studio.ui.finetune.runs import RunsDesk
+from studio.ui.finetune.runs import RunsHandlers
 from studio.ui.parts.details.settings_table import SettingsTable
 from studio.ui.parts.pulse.run_pulse import RunPulse
 
@@ -68,7 +68,7 @@ class FinetuneTab:
     """The dataset that the form gave to the room."""
 
     def page(self) -> list[Any]:
-        """In the order of RunsDesk.news()."""
+        """In the order of RunsHandlers.news()."""
         return [
             *(self.runs, self.view, self.log, self.samples, *self.plots, self.others, self.compare),
             *(self.pulse, self.seen),
@@ -80,7 +80,7 @@ class FinetuneTab:
         return [form.toml, form.sight, form.chart, form.verdict, self.charted, *form.widgets(), self.given]
 
 
-def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
+def build_finetune_tab(handlers: RunsHandlers, *, hosted: bool) -> FinetuneTab:
     with gr.Tab("Fine-tune", id="finetune") as tab, gr.Row(elem_classes="room finetune", equal_height=True):
         with gr.Column(elem_classes="rail controls", min_width=0):
             with gr.Column(elem_classes="rail-scroll ft-form", min_width=0):
@@ -90,7 +90,7 @@ def build_finetune_tab(desk: RunsDesk, *, hosted: bool) -> FinetuneTab:
                 dry_run = gr.Button("Dry run", elem_id="ft-dry-run", min_width=90)
                 start = gr.Button("Start", variant="primary", elem_id="ft-start", min_width=90)
         with gr.Column(elem_classes="rail ft-runs", min_width=0):
-            pulse = RunPulse(desk.version)
+            pulse = RunPulse(handlers.version)
             runs = RunList(elem_id="ft-runs", padding=False)
         with gr.Column(elem_classes="stage ft-run", min_width=0), gr.Tabs(elem_id="ft-views") as views:
             with gr.Tab("Run", id="run"):
@@ -146,22 +146,26 @@ def _plot(name: str) -> gr.Plot:
 
 
 def wire_finetune_tab(
-    tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, datasets: DatasetDesk, demo: gr.Blocks
+    tab: FinetuneTab,
+    handlers: FinetuneHandlers,
+    runs: RunsHandlers,
+    datasets: DatasetHandlers,
+    demo: gr.Blocks,
 ) -> None:
     # Outside of the tab: what is inside reads the browser's memory only when the tab is first shown.
     for state in (tab.chosen, tab.trial, tab.memory):
         state.render()
     wire_dataset_room(DatasetRoom(tab.form.room, tab.pictures), datasets, demo)
-    opened = _wire_form(tab, desk, demo)
+    opened = _wire_form(tab, handlers, demo)
     # The room is told of a dataset by a change, and a room that is not seen yet tells of none.
     room, shown = tab.form.room, tab.pictures
     judged = [room.source, room.model, room.resolution_px, room.square, shown.shelf, shown.search]
-    opened.then(datasets.offer, room.source, [room.known, room.folder], **SETTLED).then(
-        datasets.judge, judged, [shown.grid, shown.page, room.plot], **SETTLED
+    opened.then(datasets.offer, room.source, [room.known, room.folder], **QUEUED_LAST).then(
+        datasets.judge, judged, [shown.grid, shown.page, room.plot], **QUEUED_LAST
     )
     caches = CacheHandlers(datasets.datasets.workspace)
-    tab.tab.select(caches.look, [room.source, room.model], room.cache.told(), **QUIET)
-    _wire_runs(tab, desk, runs, demo)
+    tab.tab.select(caches.look, [room.source, room.model], room.cache.told(), **UNQUEUED)
+    _wire_runs(tab, handlers, runs, demo)
 
 
 def show_pictures() -> Any:
@@ -172,71 +176,71 @@ def show_run() -> Any:
     return gr.Tabs(selected="run")
 
 
-def _wire_form(tab: FinetuneTab, desk: FinetuneDesk, demo: gr.Blocks) -> Any:
+def _wire_form(tab: FinetuneTab, handlers: FinetuneHandlers, demo: gr.Blocks) -> Any:
     """Returns the event after which the form is as this browser left it."""
     form, widgets = tab.form, tab.form.widgets()
     told = [form.toml, form.sight, form.chart, form.verdict, tab.charted]
     # Of text that was pasted Gradio's fields tell nothing, `sight` does.
     inputs = [widget.input for widget in widgets if not isinstance(widget, gr.Textbox)]
-    edited = {"fn": desk.edited, "inputs": [tab.charted, *widgets], "outputs": told}
-    gr.on(inputs, **edited, trigger_mode="always_last", **QUIET)
-    form.sight.written(**edited, trigger_mode="always_last", **QUIET)
+    edited = {"fn": handlers.edited, "inputs": [tab.charted, *widgets], "outputs": told}
+    gr.on(inputs, **edited, trigger_mode="always_last", **UNQUEUED)
+    form.sight.written(**edited, trigger_mode="always_last", **UNQUEUED)
     room = form.room
     room.source.change(
-        desk.sourced,
+        handlers.sourced,
         [tab.given, tab.charted, *widgets],
         [*told, tab.given],
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
     form.fields["model.base"].change(
-        None, form.fields["model.base"], room.model, js="(base) => base", **QUIET
+        None, form.fields["model.base"], room.model, js="(base) => base", **UNQUEUED
     )
     chosen = [room.known.input, room.folder.submit, room.drop.upload, room.scan.click]
-    gr.on(chosen, show_pictures, None, tab.views, **QUIET)
+    gr.on(chosen, show_pictures, None, tab.views, **UNQUEUED)
     form.toml.input(
-        desk.typed, [form.toml, tab.charted], tab.filled()[1:], trigger_mode="always_last", **QUIET
+        handlers.typed, [form.toml, tab.charted], tab.filled()[1:], trigger_mode="always_last", **UNQUEUED
     )
-    form.recipe.input(desk.choose_recipe, [form.recipe, *widgets], tab.filled(), **SETTLED)
-    opened = demo.load(desk.open_page, tab.memory, tab.filled(), **QUIET)
-    form.toml.change(None, form.toml, tab.memory, js="(toml) => toml", **QUIET)
+    form.recipe.input(handlers.choose_recipe, [form.recipe, *widgets], tab.filled(), **QUEUED_LAST)
+    opened = demo.load(handlers.open_page, tab.memory, tab.filled(), **UNQUEUED)
+    form.toml.change(None, form.toml, tab.memory, js="(toml) => toml", **UNQUEUED)
 
     asked = [form.toml, tab.trial]
     gr.on(
         [form.toml.change, tab.tab.select],
-        desk.check,
+        handlers.check,
         asked,
         tab.checks,
         trigger_mode="always_last",
-        **SPOKEN,
+        **QUEUED,
     )
-    tab.pictures.grid.news(desk.check, asked, tab.checks, trigger_mode="always_last", **SPOKEN)
-    tab.dry_run.click(desk.dry_run, [tab.trial, form.toml, *widgets], [tab.trial, tab.checks], **SPOKEN)
+    tab.pictures.grid.news(handlers.check, asked, tab.checks, trigger_mode="always_last", **QUEUED)
+    tab.dry_run.click(handlers.dry_run, [tab.trial, form.toml, *widgets], [tab.trial, tab.checks], **QUEUED)
     return opened
 
 
-def _wire_runs(tab: FinetuneTab, desk: FinetuneDesk, runs: RunsDesk, demo: gr.Blocks) -> None:
+def _wire_runs(tab: FinetuneTab, handlers: FinetuneHandlers, runs: RunsHandlers, demo: gr.Blocks) -> None:
     tab.pulse.news(
         runs.news,
         [tab.chosen, tab.others, tab.log_scale, tab.trashed, tab.seen],
         tab.page(),
         trigger_mode="always_last",
-        **SPOKEN,
-    ).then(desk.check, [tab.form.toml, tab.trial], tab.checks, **SETTLED)
+        **QUEUED,
+    ).then(handlers.check, [tab.form.toml, tab.trial], tab.checks, **QUEUED_LAST)
     picked, acted = [tab.chosen, tab.notes, tab.settings], [tab.chosen, tab.trashed]
     starting = [tab.trial, tab.form.toml, *tab.form.widgets()]
-    started = tab.start.click(desk.start, starting, [tab.trial, tab.chosen], **SPOKEN)
+    started = tab.start.click(handlers.start, starting, [tab.trial, tab.chosen], **QUEUED)
     for done in (
-        tab.runs.pick(runs.pick, None, picked, **PRESSED),
-        tab.runs.restore(runs.restore, None, acted, **PRESSED),
-        tab.view.act(runs.act, tab.trashed, acted, **PRESSED),
-        started.success(runs.choose, tab.chosen, picked, **SETTLED),
-        tab.notes.blur(runs.write_notes, [tab.chosen, tab.notes], None, **SETTLED),
+        tab.runs.pick(runs.pick, None, picked, **QUEUED_EACH),
+        tab.runs.restore(runs.restore, None, acted, **QUEUED_EACH),
+        tab.view.act(runs.act, tab.trashed, acted, **QUEUED_EACH),
+        started.success(runs.choose, tab.chosen, picked, **QUEUED_LAST),
+        tab.notes.blur(runs.write_notes, [tab.chosen, tab.notes], None, **QUEUED_LAST),
     ):
-        done.then(None, None, None, js=LOOK, **QUIET)
-    tab.runs.pick(show_run, None, tab.views, **QUIET)
-    started.success(show_run, None, tab.views, **QUIET)
-    gr.on([tab.log_scale.input, tab.others.input, tab.tab.select], None, None, None, js=LOOK, **QUIET)
-    tab.view.copy(desk.copy, None, tab.filled(), **PRESSED)
-    tab.compare.input(runs.compare, [tab.chosen, tab.compare], tab.settings, **SETTLED)
-    demo.load(runs.open_notes, tab.chosen, tab.notes, **QUIET)
+        done.then(None, None, None, js=LOOK, **UNQUEUED)
+    tab.runs.pick(show_run, None, tab.views, **UNQUEUED)
+    started.success(show_run, None, tab.views, **UNQUEUED)
+    gr.on([tab.log_scale.input, tab.others.input, tab.tab.select], None, None, None, js=LOOK, **UNQUEUED)
+    tab.view.copy(handlers.copy, None, tab.filled(), **QUEUED_EACH)
+    tab.compare.input(runs.compare, [tab.chosen, tab.compare], tab.settings, **QUEUED_LAST)
+    demo.load(runs.open_notes, tab.chosen, tab.notes, **UNQUEUED)

@@ -19,7 +19,7 @@ Shelf = Literal["all", "starred", "trash"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shelves:
+class GalleryHandlers:
     """The gallery as the tab works with it. A shelf is all pictures, the starred ones or the trash."""
 
     gallery: Gallery

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from studio.pictures.gallery_search import Narrowed
-from studio.ui.events import PRESSED, QUIET
-from studio.ui.gallery.handlers import Shelves
+from studio.ui.events import QUEUED_EACH, UNQUEUED
+from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
 from studio.ui.parts.pulse.pulse import Pulse
@@ -67,33 +67,37 @@ def build_gallery_tab() -> GalleryTab:
     return GalleryTab(tab, shelf, search, grid, viewer, details, narrowed, limit, opened, seen)
 
 
-def wire_gallery_tab(tab: GalleryTab, shelves: Shelves, pulse: Pulse, demo: gr.Blocks) -> None:
+def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, demo: gr.Blocks) -> None:
     shown = [tab.grid, tab.seen]
     turned = [tab.limit, *shown, tab.details, tab.opened]
     gr.on(
         [tab.shelf.change, tab.search.change],
-        shelves.turn_to,
+        handlers.turn_to,
         [tab.shelf, tab.search, tab.narrowed, tab.opened],
         turned,
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
-    tab.grid.narrow(shelves.narrow, [tab.shelf, tab.search, tab.opened], [tab.narrowed, *turned], **PRESSED)
-    gr.on([demo.load, tab.tab.select], shelves.show, tab.query(), shown, **QUIET)
-    pulse.beat(shelves.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **QUIET)
-    tab.grid.act(shelves.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **PRESSED)
-    tab.grid.choose(shelves.choose, None, [tab.details, tab.opened], **QUIET)
-    tab.grid.open(shelves.open, None, [tab.viewer, tab.details, tab.opened], **PRESSED)
+    tab.grid.narrow(
+        handlers.narrow, [tab.shelf, tab.search, tab.opened], [tab.narrowed, *turned], **QUEUED_EACH
+    )
+    gr.on([demo.load, tab.tab.select], handlers.show, tab.query(), shown, **UNQUEUED)
+    pulse.beat(handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED)
+    tab.grid.act(handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH)
+    tab.grid.choose(handlers.choose, None, [tab.details, tab.opened], **UNQUEUED)
+    tab.grid.open(handlers.open, None, [tab.viewer, tab.details, tab.opened], **QUEUED_EACH)
     tab.viewer.turn(
-        shelves.turn,
+        handlers.turn,
         [tab.shelf, tab.search, tab.narrowed, tab.opened],
         [tab.viewer, tab.details, tab.opened],
-        **PRESSED,
+        **QUEUED_EACH,
     )
     tab.viewer.act(
-        shelves.act_on_opened,
+        handlers.act_on_opened,
         [*tab.query(), tab.opened],
         [tab.viewer, tab.details, tab.opened, tab.limit, *shown],
-        **PRESSED,
+        **QUEUED_EACH,
     )
-    tab.viewer.leave(shelves.leave, [*tab.query(), tab.opened], [tab.viewer, tab.limit, *shown], **PRESSED)
+    tab.viewer.leave(
+        handlers.leave, [*tab.query(), tab.opened], [tab.viewer, tab.limit, *shown], **QUEUED_EACH
+    )

@@ -41,11 +41,11 @@ from studio.work.worker_state import WorkerState
 Plain = dict[str, Any]
 
 PAGE_PARTS = 7
-"""Of `Desk.show`."""
+"""Of `GenerateHandlers.show`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class GenerateHandlers:
     """The parts of the studio that the Generate tab works with."""
 
     jobs: JobTable

@@ -40,7 +40,7 @@ class LoraFits(Drawn):
 
 
 @dataclass(frozen=True, slots=True)
-class FitDesk:
+class LoraFitHandlers:
     """What the lines are made of."""
 
     fits: AdapterFits

@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.events import NO_SECRET, PRESSED, QUIET, SPOKEN
+from studio.ui.events import NO_SECRET, QUEUED, QUEUED_EACH, UNQUEUED
 from studio.ui.generate.choices import choose_model, offer_models, pick_example, size_said
 from studio.ui.generate.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
-from studio.ui.generate.handlers import Desk
-from studio.ui.generate.lora_fits import FitDesk
+from studio.ui.generate.handlers import GenerateHandlers
+from studio.ui.generate.lora_fits import LoraFitHandlers
 from studio.ui.generate.notes import model_choices
 from studio.ui.generate.restoring import Restorer
 from studio.ui.parts.details.details import PictureDetails
@@ -41,7 +41,7 @@ class GenerateTab:
     advice: gr.JSON
 
     def page(self, header: Header) -> list[Any]:
-        """In the order of Desk.show(): the watch first."""
+        """In the order of GenerateHandlers.show(): the watch first."""
         return [self.watch, self.viewer, self.status, self.queue, self.details, header, self.seen]
 
 
@@ -75,8 +75,8 @@ ADVISED = ("num_inference_steps", "guidance_scale", "coarse_first")
 
 def wire_generate_tab(
     tab: GenerateTab,
-    desk: Desk,
-    fits: FitDesk,
+    handlers: GenerateHandlers,
+    fits: LoraFitHandlers,
     restorer: Restorer,
     header: Header,
     pulse: Pulse,
@@ -84,47 +84,49 @@ def wire_generate_tab(
 ) -> None:
     rail, controls, page = tab.rail, tab.rail.controls, tab.page(header)
     widgets = controls.widgets()
-    rail.generate.click(desk.generate, [*widgets, tab.watch], [rail.refusal, controls.seed, *page], **SPOKEN)
-    rail.examples.pick(pick_example, None, controls.prompt, **QUIET)
+    rail.generate.click(
+        handlers.generate, [*widgets, tab.watch], [rail.refusal, controls.seed, *page], **QUEUED
+    )
+    rail.examples.pick(pick_example, None, controls.prompt, **UNQUEUED)
     numbers = [getattr(controls, name) for name in ADVISED]
     controls.model.input(
         choose_model,
         controls.model,
         [tab.advice, rail.model_note],
         js="(model) => d4kForm.chosen(model)",
-        **QUIET,
-    ).then(None, [tab.advice, *numbers], numbers, js=form_call("advised", ADVISED, "advice"), **QUIET)
+        **UNQUEUED,
+    ).then(None, [tab.advice, *numbers], numbers, js=form_call("advised", ADVISED, "advice"), **UNQUEUED)
     size = [controls.preset, controls.width_px, controls.height_px]
     rail.open_models.click(
-        None, None, None, js="() => window.dispatchEvent(new Event('d4k-models'))", **QUIET
+        None, None, None, js="() => window.dispatchEvent(new Event('d4k-models'))", **UNQUEUED
     )
-    controls.preset.input(None, size, size[1:], js="(...size) => d4kForm.sized(...size)", **QUIET)
+    controls.preset.input(None, size, size[1:], js="(...size) => d4kForm.sized(...size)", **UNQUEUED)
     entered = [controls.preset.input, controls.width_px.input, controls.height_px.input]
-    gr.on(entered, size_said, size, rail.size_note, trigger_mode="always_last", **QUIET)
+    gr.on(entered, size_said, size, rail.size_note, trigger_mode="always_last", **UNQUEUED)
     takes: list[Any] = [
         *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
     ]
     gr.on(
         [demo.load, *(widget.change for widget in takes)],
-        desk.fit_note,
+        handlers.fit_note,
         takes,
         rail.fit_note,
         trigger_mode="always_last",
-        **QUIET,
+        **UNQUEUED,
     )
     counted: list[Any] = [controls.prompt, controls.as_list, controls.count]
-    gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **QUIET)
-    gr.on([widget.change for widget in widgets], None, None, rail.refusal, js="() => ''", **QUIET)
-    rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **SPOKEN)
+    gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **UNQUEUED)
+    gr.on([widget.change for widget in widgets], None, None, rail.refusal, js="() => ''", **UNQUEUED)
+    rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **QUEUED)
 
-    tab.queue.act(desk.act_on_job, tab.watch, page, **PRESSED)
-    tab.status.act(desk.act_on_job, tab.watch, page, **PRESSED)
-    tab.viewer.show_newest(desk.show_newest, tab.watch, page, **QUIET)
-    tab.viewer.act(desk.act_on_picture, tab.watch, page, **PRESSED)
-    tab.viewer.turn(desk.turn, tab.watch, page, **PRESSED)
-    pulse.beat(desk.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **QUIET)
+    tab.queue.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH)
+    tab.status.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH)
+    tab.viewer.show_newest(handlers.show_newest, tab.watch, page, **UNQUEUED)
+    tab.viewer.act(handlers.act_on_picture, tab.watch, page, **QUEUED_EACH)
+    tab.viewer.turn(handlers.turn, tab.watch, page, **QUEUED_EACH)
+    pulse.beat(handlers.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **UNQUEUED)
 
-    controls.adapters.asked.offers = desk.offer_adapters
+    controls.adapters.asked.offers = handlers.offer_adapters
     fitted: list[Any] = [controls.model, controls.adapters]
     gr.on(
         [widget.change for widget in fitted],
@@ -132,19 +134,23 @@ def wire_generate_tab(
         fitted,
         rail.lora_fits,
         trigger_mode="always_last",
-        **QUIET,
-    ).then(fits.look, fitted, None, **QUIET).then(fits.told, fitted, rail.lora_fits, **QUIET)
+        **UNQUEUED,
+    ).then(fits.look, fitted, None, **UNQUEUED).then(fits.told, fitted, rail.lora_fits, **UNQUEUED)
     offered = model_choices()
 
     def offer() -> Any:
         return offer_models(offered)
 
     notes = [rail.size_note, rail.model_note]
-    demo.load(None, widgets, widgets, js=form_call("restore", CONTROL_NAMES), **QUIET).then(
-        desk.open_page, [tab.watch, controls.model, *size], [*page[1:], *notes], **QUIET
-    ).then(offer, None, controls.model, **QUIET).then(None, js=READY, **QUIET)
+    demo.load(None, widgets, widgets, js=form_call("restore", CONTROL_NAMES), **UNQUEUED).then(
+        handlers.open_page, [tab.watch, controls.model, *size], [*page[1:], *notes], **UNQUEUED
+    ).then(offer, None, controls.model, **UNQUEUED).then(None, js=READY, **UNQUEUED)
     gr.on(
-        [widget.change for widget in widgets], None, widgets, js=form_call("remember", CONTROL_NAMES), **QUIET
+        [widget.change for widget in widgets],
+        None,
+        widgets,
+        js=form_call("remember", CONTROL_NAMES),
+        **UNQUEUED,
     )
 
 

@@ -45,7 +45,7 @@ HINT = "Click the picture to measure a patch of 64 px; Shift and drag to measure
 
 
 @dataclass(frozen=True, slots=True)
-class InspectDesk:
+class InspectHandlers:
     """The tab over opened pictures. `asked` is what the page calls the state it asks for; its board says it back."""
 
     boards: Boards

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.events import PRESSED, QUIET, SETTLED, SPOKEN
+from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.inspect.form import InspectForm, build_form, visible_groups
-from studio.ui.inspect.handlers import HINT, InspectDesk
+from studio.ui.inspect.handlers import HINT, InspectHandlers
 from studio.ui.inspect.settings import LOOKS, MAX_PANES
 from studio.ui.inspect.stage import InspectStage
 from studio.ui.parts.details.metric_chips import ChipsContent, MetricChips
@@ -20,10 +20,10 @@ APPLY_LOOK = f"""(...values) => {{
   window.dispatchEvent(new CustomEvent("d4k-look", {{ detail: {{ stage: "{STAGE_ID}", look }} }}));
 }}"""
 LAYER_KEYS = ("picture", "subbands", "glcm", "artefacts")
-HEAVY: dict[str, Any] = {**SETTLED, "concurrency_id": "measuring", "concurrency_limit": 2}
+HEAVY: dict[str, Any] = {**QUEUED_LAST, "concurrency_id": "measuring", "concurrency_limit": 2}
 """Other pictures may be chosen while these are measured: they are then measured next."""
 
-PART: dict[str, Any] = {**PRESSED, "concurrency_id": "part", "concurrency_limit": 1}
+PART: dict[str, Any] = {**QUEUED_EACH, "concurrency_id": "part", "concurrency_limit": 1}
 """One after the other, so that what is shown in the end is of the last press."""
 
 
@@ -125,21 +125,21 @@ def ask(*, before: int) -> str:
 }}"""
 
 
-def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: gr.Tabs) -> None:
+def wire_inspect_tab(tab: InspectTab, handlers: InspectHandlers, demo: gr.Blocks, tabs: gr.Tabs) -> None:
     settings, values = tab.form.settings, tab.form.values()
     asked = [tab.keys, tab.part, *values]
     matrix, numbers = tab.part_plots[0], [tab.rail, tab.chips, tab.verdict, *tab.plots]
 
-    tab.tab.select(desk.warm, None, None, **QUIET)
-    gr.on([demo.load, tab.tab.select], desk.offer, tab.keys, tab.keys, **SPOKEN)
-    tab.drop.upload(desk.drop, [tab.drop, tab.keys], [tab.drop, tab.keys], **SPOKEN)
+    tab.tab.select(handlers.warm, None, None, **UNQUEUED)
+    gr.on([demo.load, tab.tab.select], handlers.offer, tab.keys, tab.keys, **QUEUED)
+    tab.drop.upload(handlers.drop, [tab.drop, tab.keys], [tab.drop, tab.keys], **QUEUED)
 
     chosen = tab.keys.change(
-        desk.choose, [tab.asked, *asked], [tab.part, tab.stage], js=ask(before=1), **SETTLED
+        handlers.choose, [tab.asked, *asked], [tab.part, tab.stage], js=ask(before=1), **QUEUED_LAST
     )
-    chosen.then(hint, [tab.keys, tab.part], tab.part_chips, **QUIET)
-    measured = chosen.then(desk.measure, tab.keys, numbers, **HEAVY)
-    measured.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
+    chosen.then(hint, [tab.keys, tab.part], tab.part_chips, **UNQUEUED)
+    measured = chosen.then(handlers.measure, tab.keys, numbers, **HEAVY)
+    measured.then(handlers.numbers_file, asked, tab.numbers, **HEAVY)
 
     deciding = [settings["layer"], settings["mode"], tab.keys]
     gr.on(
@@ -147,34 +147,36 @@ def wire_inspect_tab(tab: InspectTab, desk: InspectDesk, demo: gr.Blocks, tabs: 
         visible_groups,
         deciding,
         list(tab.form.groups.values()),
-        **QUIET,
+        **UNQUEUED,
     )
     gr.on(
         [widget.input for name, widget in settings.items() if name not in LOOKS],
-        desk.redraw,
+        handlers.redraw,
         [tab.asked, *asked],
         tab.stage,
         js=ask(before=1),
-        **SETTLED,
+        **QUEUED_LAST,
     )
     looks = [settings[name] for name in LOOKS]
-    gr.on([widget.input for widget in looks], None, looks, None, js=APPLY_LOOK, **QUIET)
+    gr.on([widget.input for widget in looks], None, looks, None, js=APPLY_LOOK, **UNQUEUED)
 
     where = [tab.keys, tab.distance, tab.angle]
-    for event, handler in ((tab.stage.pick, desk.pick), (tab.stage.region, desk.region)):
+    for event, handler in ((tab.stage.pick, handlers.pick), (tab.stage.region, handlers.region)):
         outputs = [tab.part, tab.stage, *tab.part_outputs()]
         shown = event(handler, [tab.asked, *where, *values], outputs, js=ask(before=2), **PART)
-        shown.then(desk.numbers_file, asked, tab.numbers, **HEAVY)
+        shown.then(handlers.numbers_file, asked, tab.numbers, **HEAVY)
     tab.stage.whole(
-        desk.whole,
+        handlers.whole,
         [tab.asked, tab.keys, *values],
         [tab.part, tab.stage, tab.part_group, tab.part_chips],
         js=ask(before=0),
-        **SPOKEN,
+        **QUEUED,
     )
-    gr.on([tab.distance.input, tab.angle.input], desk.turn_matrix, [tab.part, *where], matrix, **SETTLED)
+    gr.on(
+        [tab.distance.input, tab.angle.input], handlers.turn_matrix, [tab.part, *where], matrix, **QUEUED_LAST
+    )
 
-    tab.stage.mode(desk.follow_mode, None, settings["mode"], **QUIET)
-    tab.stage.swap(desk.swap, tab.keys, tab.keys, **QUIET)
-    restored = demo.load(desk.restore, None, [tabs, tab.keys, *values, tab.part, tab.stage], **SPOKEN)
-    restored.then(desk.show_part, [tab.part, *where], tab.part_outputs(), **HEAVY)
+    tab.stage.mode(handlers.follow_mode, None, settings["mode"], **UNQUEUED)
+    tab.stage.swap(handlers.swap, tab.keys, tab.keys, **UNQUEUED)
+    restored = demo.load(handlers.restore, None, [tabs, tab.keys, *values, tab.part, tab.stage], **QUEUED)
+    restored.then(handlers.show_part, [tab.part, *where], tab.part_outputs(), **HEAVY)

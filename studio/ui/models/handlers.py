@@ -24,14 +24,14 @@ from studio.models.cards import (
 from studio.models.downloads import Downloads, DownloadState
 from studio.models.hub_adapters import adapter_place, remove_adapter
 from studio.models.lookup import check_available, hub_id_of, is_here
-from studio.ui.events import PRESSED, QUIET
+from studio.ui.events import QUEUED_EACH, UNQUEUED
 from studio.ui.messages import short_seconds, shows_errors
 from studio.ui.models.panel import Action, CardView, ModelsContent, ModelsPanel
 from studio.ui.parts.pulse.pulse import Pulse
 
 
 @dataclass(slots=True)
-class ModelsDesk:
+class ModelsHandlers:
     """The panel over the catalogue, the hub and this machine."""
 
     workspace: Workspace
@@ -198,11 +198,11 @@ class ModelsDesk:
         return view
 
 
-def wire_models_panel(panel: ModelsPanel, desk: ModelsDesk, pulse: Pulse) -> None:
+def wire_models_panel(panel: ModelsPanel, handlers: ModelsHandlers, pulse: Pulse) -> None:
     seen = gr.State("")
-    panel.show(desk.show, None, panel, **QUIET)
-    panel.act(desk.act, None, panel, **PRESSED)
-    pulse.beat(desk.tick, seen, [panel, seen], trigger_mode="always_last", **QUIET)
+    panel.show(handlers.show, None, panel, **UNQUEUED)
+    panel.act(handlers.act, None, panel, **QUEUED_EACH)
+    pulse.beat(handlers.tick, seen, [panel, seen], trigger_mode="always_last", **UNQUEUED)
 
 
 def _text(url: str | None) -> str:

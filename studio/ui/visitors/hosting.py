@@ -16,7 +16,7 @@ from studio.ui.visitors.live_previews import LivePreviews
 from studio.ui.visitors.submission_gate import SubmissionGate
 from studio.ui.visitors.token_gate import LoginBrake, TokenGate
 from studio.ui.visitors.visitors import VisitorGate, visitor
-from studio.visitors.limits import VisitorDesk, VisitorLimits
+from studio.visitors.limits import VisitorLimits, VisitorQuota
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def hosting(
         return Hosting(middleware=[*_doors(settings), whole])
     told = {} if submitted is None else {"submitted": submitted}
     gate = SubmissionGate(
-        VisitorDesk(limits), JobTable(workspace.database), workspace, settings.zero_gpu, **told
+        VisitorQuota(limits), JobTable(workspace.database), workspace, settings.zero_gpu, **told
     )
     return Hosting(visitor, gate, [*_doors(settings), Middleware(VisitorGate, workspace=workspace), whole])
 

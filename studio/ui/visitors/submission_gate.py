@@ -12,7 +12,7 @@ from studio.queue.job import State
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.ui.visitors.visitors import visitor, visitor_address
-from studio.visitors.limits import VisitorDesk, gpu_seconds
+from studio.visitors.limits import VisitorQuota, gpu_seconds
 
 
 def _nobody_listens(job_ids: Sequence[int]) -> None:
@@ -23,7 +23,7 @@ def _nobody_listens(job_ids: Sequence[int]) -> None:
 class SubmissionGate:
     """Asked before a submission and told after it."""
 
-    desk: VisitorDesk | None = None
+    quota: VisitorQuota | None = None
     """None: no limits."""
 
     everybody: JobTable | None = None
@@ -44,10 +44,10 @@ class SubmissionGate:
             if self.workspace is not None:
                 for use in request.adapters:
                     resolve_adapter(self.workspace.root, use.path)
-        if self.desk is None or self.everybody is None:
+        if self.quota is None or self.everybody is None:
             return
         active: tuple[State, ...] = ("queued", "running")
-        self.desk.admit(
+        self.quota.admit(
             visitor(),
             requests,
             waiting=len(jobs.jobs(states=active)),

@@ -23,7 +23,7 @@ from studio.datasets.watch import DatasetWatch
 from studio.home.background import TaskState
 from studio.home.child_lines import EXIT, said_by
 from studio.home.workspace import Workspace
-from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.datasets.handlers import DatasetHandlers
 from tests.finetune.tiny_vision_language import save_tiny_model
 
 pytestmark = pytest.mark.process
@@ -103,10 +103,10 @@ def test_a_process_that_fails_is_told(
 def test_the_page_asks_for_either_and_a_public_host_for_none(
     watch: DatasetWatch, workspace: Workspace, tmp_path: Path
 ) -> None:
-    desk = DatasetDesk(Datasets(workspace), {})
+    handlers = DatasetHandlers(Datasets(workspace), {})
     with pytest.raises(gr.Error, match="folder or its hub id owner/name, got 'nowhere'"):
-        desk.caption(str(watch.root), "http://x/v1", "m", "p", False, "nowhere")
-    hosted = DatasetDesk(Datasets(workspace, hosted=True), {})
+        handlers.caption(str(watch.root), "http://x/v1", "m", "p", False, "nowhere")
+    hosted = DatasetHandlers(Datasets(workspace, hosted=True), {})
     with pytest.raises(gr.Error, match="on one's own machine"):
         hosted.caption(str(watch.root), "http://x/v1", "m", "p", False, str(tmp_path))
 

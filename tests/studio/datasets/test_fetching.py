@@ -18,7 +18,7 @@ from PIL import Image
 from finetune.data.dataset import open_dataset
 from finetune.data.hub_dataset import FetchSettings
 from finetune.data.hub_stream import HubSource
-from studio.datasets.fetching import FetchDesk, Fetched, fetch, fetch_folder
+from studio.datasets.fetching import Fetched, Fetches, fetch, fetch_folder
 from studio.home.workspace import Workspace
 from tests.studio.datasets.dataset_hub import COMMIT, ID, DatasetHub, dataset_hub
 
@@ -109,21 +109,21 @@ def test_it_stops_while_nothing_comes_and_goes_on(
     hub: DatasetHub, environ: dict[str, str], workspace: Workspace
 ) -> None:
     hub.pause = threading.Event()
-    desk = FetchDesk(workspace, environ)
-    assert desk.start(ID)
-    assert not desk.start(ID), "one at a time"
+    fetches = Fetches(workspace, environ)
+    assert fetches.start(ID)
+    assert not fetches.start(ID), "one at a time"
     deadline = time.monotonic() + 60
-    while desk.state.done < 1 and time.monotonic() < deadline:
+    while fetches.state.done < 1 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert desk.state.words.startswith("1 ")
-    desk.stop()
-    state = desk.wait(60)
+    assert fetches.state.words.startswith("1 ")
+    fetches.stop()
+    state = fetches.wait(60)
     assert (state.state, state.words) == ("stopped", "stopped at 1 picture; start again to go on")
     hub.pause.set()
-    assert desk.start(ID, max_pictures=3)
-    state = desk.wait(60)
+    assert fetches.start(ID, max_pictures=3)
+    state = fetches.wait(60)
     assert (state.state, state.words) == ("done", "3 pictures, as many as were asked for")
-    assert desk.folder == workspace.datasets / "pictures"
+    assert fetches.folder == workspace.datasets / "pictures"
     assert captions(workspace.datasets / "pictures") == [f"caption {n}" for n in range(3)]
 
 

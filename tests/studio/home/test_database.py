@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from studio.home import database
-from studio.home.database import SCHEMA_VERSION, Database, DatabaseBusy, insist
+from studio.home.database import SCHEMA_VERSION, Database, DatabaseBusy, retry_while_busy
 
 INSERT = (
     "INSERT INTO jobs (kind, state, label, request, place, created_at) "
@@ -164,7 +164,7 @@ def test_insisting_outlasts_a_lock() -> None:
             raise answer
         return answer
 
-    assert insist(ask, pause_s=0) == 5
+    assert retry_while_busy(ask, pause_s=0) == 5
 
 
 def test_insisting_ends() -> None:
@@ -172,7 +172,7 @@ def test_insisting_ends() -> None:
         raise DatabaseBusy("locked")
 
     with pytest.raises(DatabaseBusy):
-        insist(ask, patience_s=0.02, pause_s=0.01)
+        retry_while_busy(ask, patience_s=0.02, pause_s=0.01)
 
 
 def test_other_errors_are_not_dressed_up(path: Path) -> None:

@@ -15,7 +15,7 @@ from finetune.weight_files import read_header
 from studio.cli.main import app
 from studio.models import adapter_fit
 from studio.models.adapter_fit import AdapterFits
-from studio.ui.generate.lora_fits import FitContent, FitDesk
+from studio.ui.generate.lora_fits import FitContent, LoraFitHandlers
 from studio.ui.generate.lora_stack import LoraContent, LoraRow
 from tests.finetune.lora.test_files import trained
 
@@ -91,22 +91,22 @@ def test_a_changed_file_is_another(fits: AdapterFits, home: Path, sd3_folder: Pa
 
 
 def test_lines_of_the_form(fits: AdapterFits, sd3_folder: Path) -> None:
-    desk, model = FitDesk(AdapterFits(fits.root, os.environ)), str(sd3_folder)
-    assert desk.told(model, stack()) == FitContent()
-    (waiting,) = desk.told(model, stack(OURS, FOREIGN, off=(FOREIGN,))).lines
+    handlers, model = LoraFitHandlers(AdapterFits(fits.root, os.environ)), str(sd3_folder)
+    assert handlers.told(model, stack()) == FitContent()
+    (waiting,) = handlers.told(model, stack(OURS, FOREIGN, off=(FOREIGN,))).lines
     assert (waiting.title, waiting.mood) == ("ours", "wait")
-    desk.look(model, stack(OURS, FOREIGN))
-    ours, foreign = desk.told(model, stack(OURS, FOREIGN).model_dump()).lines
+    handlers.look(model, stack(OURS, FOREIGN))
+    ours, foreign = handlers.told(model, stack(OURS, FOREIGN).model_dump()).lines
     assert (ours.mood, foreign.mood) == ("warn", "warn")
     assert any("and 1 more: The model has no such layer." in sentence for sentence in ours.unused)
 
 
 def test_a_model_that_is_not_here_and_a_file_that_is_gone(fits: AdapterFits, sd3_folder: Path) -> None:
-    desk = FitDesk(fits)
-    desk.look("sd3-medium", stack(OURS))
-    (line,) = desk.told("sd3-medium", stack(OURS)).lines
+    handlers = LoraFitHandlers(fits)
+    handlers.look("sd3-medium", stack(OURS))
+    (line,) = handlers.told("sd3-medium", stack(OURS)).lines
     assert "not on this machine yet" in line.words
-    (line,) = desk.told(str(sd3_folder), stack("loras/gone.safetensors")).lines
+    (line,) = handlers.told(str(sd3_folder), stack("loras/gone.safetensors")).lines
     assert "missing" in line.words
     assert line.mood == "warn"
 

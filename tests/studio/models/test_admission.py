@@ -21,7 +21,7 @@ from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest
 from studio.rendering.job import RenderJobs
-from studio.ui.generate.handlers import Desk
+from studio.ui.generate.handlers import GenerateHandlers
 from studio.ui.generate.lora_stack import LoraContent, LoraRow
 from tests.studio.ui.conftest import a_request
 
@@ -65,7 +65,7 @@ def test_page_command_line_and_worker_refuse_alike(
     renders = RenderJobs(workspace, jobs, settings=settings)
     job = jobs.get(jobs.submit("render", request.to_dict(), label=""))
     assert refusal(words, lambda: renders.do(job)) == sentence
-    desk = Desk(jobs, Gallery(workspace), settings, lambda: "")
+    handlers = GenerateHandlers(jobs, Gallery(workspace), settings, lambda: "")
     loras = LoraContent(rows=[LoraRow(path=use.path, weight=use.weight) for use in request.adapters])
     form = (
         *(
@@ -82,7 +82,7 @@ def test_page_command_line_and_worker_refuse_alike(
         ),
         *(7, "fixed", 1, loras, request.rope, [request.speed] if request.speed else [], "auto", None),
     )
-    assert refusal(words, lambda: desk.submit(*form)) == sentence
+    assert refusal(words, lambda: handlers.submit(*form)) == sentence
     assert len(jobs.jobs()) == 1, "the page queued what it refused"
     if "megapixels" in words:
         return  # the command line is on one's own machine, whose limit is another

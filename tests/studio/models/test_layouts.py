@@ -30,7 +30,7 @@ from studio.pipeline.opening import load_pipeline
 from studio.queue.table import JobTable
 from studio.rendering.job import RenderJobs
 from studio.ui.generate.controls import CONTROL_NAMES
-from studio.ui.generate.handlers import Desk
+from studio.ui.generate.handlers import GenerateHandlers
 from studio.work.worker import Worker
 from studio.work.worker_state import WorkerState
 from tests.studio.ui.generate.test_handlers import FORM
@@ -70,9 +70,11 @@ def no_stride(folder: Path) -> None:
 def from_the_tab(model: str, workspace: Workspace) -> np.ndarray:
     """Pressed in the form, drawn by the worker, taken from the gallery."""
     jobs, gallery = JobTable(workspace.database), Gallery(workspace)
-    desk = Desk(jobs, gallery, Settings(home=workspace.root), lambda: WorkerState("ready", "well"))
+    handlers = GenerateHandlers(
+        jobs, gallery, Settings(home=workspace.root), lambda: WorkerState("ready", "well")
+    )
     form = FORM | {"model": model, "width_px": 320, "height_px": 256, "num_inference_steps": 3}
-    desk.submit(*(form[name] for name in CONTROL_NAMES), None)
+    handlers.submit(*(form[name] for name in CONTROL_NAMES), None)
     assert Worker(workspace, jobs, {"render": RenderJobs(workspace, jobs).do}).run_next()
     (job,) = jobs.jobs()
     assert (job.state, job.error) == ("done", None)

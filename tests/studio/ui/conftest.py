@@ -14,7 +14,7 @@ from studio.pictures.gallery_rows import Picture
 from studio.pictures.record import PictureRecord
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
-from studio.ui.generate.handlers import Desk
+from studio.ui.generate.handlers import GenerateHandlers
 from studio.work.worker_state import WorkerState
 
 
@@ -39,8 +39,8 @@ def gallery(workspace: Workspace) -> Gallery:
 
 
 @pytest.fixture
-def desk(jobs: JobTable, gallery: Gallery, settings: Settings) -> Desk:
-    return Desk(jobs, gallery, settings, worker_state)
+def handlers(jobs: JobTable, gallery: Gallery, settings: Settings) -> GenerateHandlers:
+    return GenerateHandlers(jobs, gallery, settings, worker_state)
 
 
 def worker_state() -> WorkerState:

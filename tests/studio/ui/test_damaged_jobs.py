@@ -12,7 +12,7 @@ from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.queue.job import Job
 from studio.queue.table import JobTable
-from studio.ui.generate.handlers import Desk
+from studio.ui.generate.handlers import GenerateHandlers
 from studio.ui.generate.watching import Watch
 from studio.ui.parts.queue.queue_panel import queue_rows
 from studio.work.kinds import KINDS, RENDER
@@ -81,7 +81,7 @@ def three(request: pytest.FixtureRequest, jobs: JobTable) -> tuple[int, int, int
 
 @pytest.mark.parametrize(("column", "value"), [*DAMAGE.values(), *ODD.values()], ids=[*DAMAGE, *ODD])
 def test_the_others_are_there_and_the_page_shows_all(
-    desk: Desk, workspace: Workspace, jobs: JobTable, gallery: Gallery, three: tuple[int, int, int],
+    handlers: GenerateHandlers, workspace: Workspace, jobs: JobTable, gallery: Gallery, three: tuple[int, int, int],
     column: str, value: Any,
 ) -> None:  # fmt: skip
     first, bad, last = three
@@ -91,7 +91,7 @@ def test_the_others_are_there_and_the_page_shows_all(
     for whole in (first, last):
         assert (found[whole].damage, found[whole].request) == ("", a_request().to_dict())
     for watched in (Watch(), Watch(jobs=(bad,)), Watch(jobs=three)):
-        desk.look(watched)
+        handlers.look(watched)
     assert {row.id for row in queue_rows(jobs, gallery).rows} == set(three)
     jobs.cancel_all()
     jobs.interrupt_lost(lambda job: False)

@@ -24,8 +24,8 @@ from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 from studio.inspection.opened import Opened
 from studio.pictures.gallery import Gallery
-from studio.ui.compare.handlers import CompareDesk
-from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.compare.handlers import CompareHandlers
+from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.restoring import Restorer
 from tests.studio.datasets.dataset_home import make
@@ -52,11 +52,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Sentences:
 
 
 def test_compare_measures_the_others(gallery: Gallery, hostile: list[Path], tmp_path: Path) -> None:
-    desk = CompareDesk(gallery, Opened(tmp_path / "opened"), ScoreCache(tmp_path / "scores"), False)
+    handlers = CompareHandlers(gallery, Opened(tmp_path / "opened"), ScoreCache(tmp_path / "scores"), False)
     noise = np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "good.png")
     files = [str(path) for path in (*hostile, tmp_path / "good.png")]
-    *_, (content, _) = desk.compare([], files, "", "", ["compression_ratio"])
+    *_, (content, _) = handlers.compare([], files, "", "", ["compression_ratio"])
     rows = {row.name: row for row in content.rows}
     assert len(content.rows) == len(files)
     assert rows["good.png"].cells[0].value
@@ -177,17 +177,17 @@ ZIPS: dict[str, bytes | Callable[[Path], Any]] = {
 def test_a_zip_that_is_none_leaves_nothing_and_the_next_is_taken(
     workspace: Workspace, tmp_path: Path, sent: bytes | Callable[[Path], Any]
 ) -> None:
-    desk = DatasetDesk(Datasets(workspace), {})
+    handlers = DatasetHandlers(Datasets(workspace), {})
     make(workspace.datasets / "hills")
     path = tmp_path / "sent.zip"
     path.write_bytes(sent) if isinstance(sent, bytes) else sent(path)
     before = sorted(os.listdir(workspace.datasets))
     with pytest.raises(gr.Error) as refused:
-        desk.add_zip(str(path))
+        handlers.add_zip(str(path))
     assert path.name in refused.value.message
     assert len(refused.value.message) < 500
     assert sorted(os.listdir(workspace.datasets)) == before
     (tmp_path / "good.zip").write_bytes(GOOD)
-    _, source = desk.add_zip(str(tmp_path / "good.zip"))
-    assert [item.caption for item in desk.datasets.open(source).dataset().items] == ["a hill"]
-    assert {one.title for one in desk.datasets.listed()} == {"hills", "good"}
+    _, source = handlers.add_zip(str(tmp_path / "good.zip"))
+    assert [item.caption for item in handlers.datasets.open(source).dataset().items] == ["a hill"]
+    assert {one.title for one in handlers.datasets.listed()} == {"hills", "good"}

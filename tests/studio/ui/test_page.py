@@ -23,9 +23,9 @@ def page(jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path) -
 
 
 def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
-    handlers = [fn for fn in page.fns.values() if fn.fn is not None]
-    assert len(handlers) > 15
-    for handler in handlers:
+    wired = [fn for fn in page.fns.values() if fn.fn is not None]
+    assert len(wired) > 15
+    for handler in wired:
         parameters = inspect.signature(handler.fn).parameters.values()
         plain = [one for one in parameters if not re.search("EventData|Request", str(one.annotation))]
         if any(one.kind is one.VAR_POSITIONAL for one in plain):

@@ -16,7 +16,7 @@ from studio.models.lookup import find_model
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.ui.visitors.submission_gate import SubmissionGate
-from studio.visitors.limits import VisitorDesk, VisitorLimits, gpu_seconds
+from studio.visitors.limits import VisitorLimits, VisitorQuota, gpu_seconds
 
 
 def a_request(**changes: Any) -> RenderRequest:
@@ -32,28 +32,28 @@ def a_request(**changes: Any) -> RenderRequest:
 
 def test_an_hour_has_its_number_of_pictures() -> None:
     now = [0.0]
-    desk = VisitorDesk(VisitorLimits(16.8, 64, max_per_hour=3, max_waiting_of_all=5), clock=lambda: now[0])
+    quota = VisitorQuota(VisitorLimits(16.8, 64, max_per_hour=3, max_waiting_of_all=5), clock=lambda: now[0])
     one = [a_request()]
     for _ in range(3):
-        desk.admit("ada", one, waiting=0, waiting_of_all=0)
+        quota.admit("ada", one, waiting=0, waiting_of_all=0)
     now[0] = 600.0
     with pytest.raises(
         ValueError, match="draws 3 pictures an hour for each visitor; come back in 51 minutes"
     ):
-        desk.admit("ada", one, waiting=0, waiting_of_all=0)
-    desk.admit("eve", one, waiting=0, waiting_of_all=0)
+        quota.admit("ada", one, waiting=0, waiting_of_all=0)
+    quota.admit("eve", one, waiting=0, waiting_of_all=0)
     with pytest.raises(ValueError, match="5 pictures wait here already"):
-        desk.admit("eve", one, waiting=0, waiting_of_all=5)
+        quota.admit("eve", one, waiting=0, waiting_of_all=5)
     now[0] = 3601.0
-    desk.admit("ada", one, waiting=0, waiting_of_all=0)
+    quota.admit("ada", one, waiting=0, waiting_of_all=0)
 
 
 def test_a_new_cookie_begins_no_new_hour() -> None:
     limits = VisitorLimits(16.8, 64, max_per_hour=2, max_per_hour_of_address=3, max_per_hour_of_all=5)
-    desk = VisitorDesk(limits, clock=lambda: 0.0)
+    quota = VisitorQuota(limits, clock=lambda: 0.0)
 
     def ask(visitor: str, address: str) -> None:
-        desk.admit(visitor, [a_request()], waiting=0, waiting_of_all=0, address=address)
+        quota.admit(visitor, [a_request()], waiting=0, waiting_of_all=0, address=address)
 
     for number in range(3):
         ask(f"new-{number}", "203.0.113.7")
@@ -69,9 +69,9 @@ def test_a_new_cookie_begins_no_new_hour() -> None:
 
 def test_the_gate_counts_by_the_proxys_word(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "home")
-    desk = VisitorDesk(VisitorLimits(16.8, 64, max_per_hour_of_address=1))
+    quota = VisitorQuota(VisitorLimits(16.8, 64, max_per_hour_of_address=1))
     jobs = JobTable(workspace.database)
-    gate = SubmissionGate(desk, jobs, workspace)
+    gate = SubmissionGate(quota, jobs, workspace)
     for forwarded, refused in (("203.0.113.9, 10.0.0.1", False), ("203.0.113.9", True), (None, False)):
         headers = {} if forwarded is None else {"x-forwarded-for": forwarded}
         request = SimpleNamespace(headers=headers, cookies={}, client=SimpleNamespace(host="10.0.0.1"))

@@ -13,19 +13,19 @@ from studio.home.workspace import Workspace
 from studio.inspection.opened import Opened
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
-from studio.ui.benchmark.duels import DuelDesk
-from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.duels import DuelHandlers
+from studio.ui.benchmark.handlers import BenchmarkHandlers
 from tests.benchmark_home import a_plan, drawn_benchmark, prompts
 
 
 @pytest.fixture
-def benches(jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path) -> BenchmarkDesk:
-    return BenchmarkDesk(jobs, gallery, settings, tmp_path / "looking")
+def benches(jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path) -> BenchmarkHandlers:
+    return BenchmarkHandlers(jobs, gallery, settings, tmp_path / "looking")
 
 
 @pytest.fixture
-def judge(jobs: JobTable, gallery: Gallery, tmp_path: Path) -> DuelDesk:
-    return DuelDesk(jobs, gallery, Opened(tmp_path / "opened"))
+def judge(jobs: JobTable, gallery: Gallery, tmp_path: Path) -> DuelHandlers:
+    return DuelHandlers(jobs, gallery, Opened(tmp_path / "opened"))
 
 
 @pytest.fixture

@@ -20,14 +20,16 @@ from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.ui.benchmark.contenders import ContenderContent, ContenderRow, WornLora, options
 from studio.ui.benchmark.form import add_setting
-from studio.ui.benchmark.handlers import FILES, BenchmarkDesk, parse_limit, parse_seeds
+from studio.ui.benchmark.handlers import FILES, BenchmarkHandlers, parse_limit, parse_seeds
 from studio.ui.generate.lora_stack import LoraContent, LoraRow
 from tests.benchmark_home import TWO, start_benchmark
 
 SKIPPED = gr.skip()
 
 
-def test_start_queues_every_picture_and_then_the_measuring(benches: BenchmarkDesk, jobs: JobTable) -> None:
+def test_start_queues_every_picture_and_then_the_measuring(
+    benches: BenchmarkHandlers, jobs: JobTable
+) -> None:
     folder, left_out = start_benchmark(benches)
     queued = jobs.jobs(states=("queued",))
     assert [job.kind for job in queued] == ["render"] * 12 + [SCORE]
@@ -72,7 +74,7 @@ def test_start_queues_every_picture_and_then_the_measuring(benches: BenchmarkDes
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_queued(
-    benches: BenchmarkDesk, jobs: JobTable, changes: dict[str, Any], said: str
+    benches: BenchmarkHandlers, jobs: JobTable, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=f"(?i){said}"):
         start_benchmark(benches, **changes)
@@ -84,19 +86,19 @@ def test_a_public_host_reads_its_own_prompts_alone(
 ) -> None:
     words = tmp_path / "words.txt"
     words.write_text("a hill")
-    hosted = BenchmarkDesk(jobs, gallery, replace(settings, hosted=True), tmp_path / "looking")
+    hosted = BenchmarkHandlers(jobs, gallery, replace(settings, hosted=True), tmp_path / "looking")
     with pytest.raises(ValueError, match="own datasets"):
         start_benchmark(hosted, prompts=str(words))
     assert not jobs.jobs()
 
 
-def test_another_plan_of_the_same_name_is_refused(benches: BenchmarkDesk) -> None:
+def test_another_plan_of_the_same_name_is_refused(benches: BenchmarkHandlers) -> None:
     start_benchmark(benches)
     with pytest.raises(ValueError, match="choose another name"):
         start_benchmark(benches, seeds="5")
 
 
-def test_stopped_and_gone_on_with(benches: BenchmarkDesk, jobs: JobTable) -> None:
+def test_stopped_and_gone_on_with(benches: BenchmarkHandlers, jobs: JobTable) -> None:
     jobs.submit("render", {"prompt": "somebody else's"}, label="another")
     start_benchmark(benches)
     benches.stop("mine")
@@ -111,7 +113,7 @@ def test_stopped_and_gone_on_with(benches: BenchmarkDesk, jobs: JobTable) -> Non
 
 
 def test_the_page_is_told_only_what_is_new(
-    benches: BenchmarkDesk, drawn: tuple[BenchmarkFolder, Standings], gallery: Gallery
+    benches: BenchmarkHandlers, drawn: tuple[BenchmarkFolder, Standings], gallery: Gallery
 ) -> None:
     folder, found = drawn
     first = benches.news("first", {})
@@ -133,7 +135,9 @@ def test_the_page_is_told_only_what_is_new(
     assert all(Path(value).is_relative_to(benches.looking) for value in shown.values())
 
 
-def test_a_benchmark_that_is_gone_or_damaged_is_named(benches: BenchmarkDesk, workspace: Workspace) -> None:
+def test_a_benchmark_that_is_gone_or_damaged_is_named(
+    benches: BenchmarkHandlers, workspace: Workspace
+) -> None:
     assert "there is no benchmark" in benches.news("gone", {})[0]
     start_benchmark(benches)
     (workspace.root / "benchmarks" / "mine" / "plan.json").write_text("{")
@@ -143,7 +147,7 @@ def test_a_benchmark_that_is_gone_or_damaged_is_named(benches: BenchmarkDesk, wo
     assert "No benchmark yet" in benches.news(None, {})[0]
 
 
-def test_left_out_prompts_are_named(benches: BenchmarkDesk, tmp_path: Path) -> None:
+def test_left_out_prompts_are_named(benches: BenchmarkHandlers, tmp_path: Path) -> None:
     from PIL import Image
 
     folder = tmp_path / "hills"

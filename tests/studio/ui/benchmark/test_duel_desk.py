@@ -15,8 +15,8 @@ from studio.benchmark.progress import Standings
 from studio.benchmark.scoring import measure_benchmark
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
-from studio.ui.benchmark.duels import DuelDesk
-from studio.ui.benchmark.handlers import BenchmarkDesk
+from studio.ui.benchmark.duels import DuelHandlers
+from studio.ui.benchmark.handlers import BenchmarkHandlers
 from tests.benchmark_home import a_plan, contender, drawn_benchmark, pretend, prompts, start_benchmark
 
 SKIPPED = gr.skip()
@@ -27,7 +27,7 @@ def event(**values: str) -> gr.EventData:
 
 
 def test_duels_tell_no_names_until_they_are_asked_for(
-    judge: DuelDesk, drawn: tuple[BenchmarkFolder, Standings]
+    judge: DuelHandlers, drawn: tuple[BenchmarkFolder, Standings]
 ) -> None:
     folder, found = drawn
     measure_benchmark(folder, found)
@@ -54,7 +54,7 @@ def test_duels_tell_no_names_until_they_are_asked_for(
 
 
 def test_shown_names_void_a_pair_and_undo_brings_one_back(
-    judge: DuelDesk, drawn: tuple[BenchmarkFolder, Standings], benches: BenchmarkDesk
+    judge: DuelHandlers, drawn: tuple[BenchmarkFolder, Standings], benches: BenchmarkHandlers
 ) -> None:
     folder, _ = drawn
     _, first, _ = judge.show("first", "random")
@@ -75,7 +75,7 @@ def test_shown_names_void_a_pair_and_undo_brings_one_back(
 
 
 def test_the_last_vote_ends_it_and_too_little_is_said(
-    judge: DuelDesk, workspace: Workspace, gallery: Gallery, benches: BenchmarkDesk
+    judge: DuelHandlers, workspace: Workspace, gallery: Gallery, benches: BenchmarkHandlers
 ) -> None:
     plan = a_plan(name="small", prompts=prompts(1), seeds=(1,))
     start_benchmark(benches)
@@ -94,7 +94,7 @@ def test_the_last_vote_ends_it_and_too_little_is_said(
 
 
 def test_a_first_pair_comes_by_itself_and_one_that_is_judged_stays(
-    judge: DuelDesk, benches: BenchmarkDesk, gallery: Gallery
+    judge: DuelHandlers, benches: BenchmarkHandlers, gallery: Gallery
 ) -> None:
     folder, _ = start_benchmark(benches, limit="1", seeds="0", columns=all_columns())
     _, bar, _ = judge.show("mine", "random")

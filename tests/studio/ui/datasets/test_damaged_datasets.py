@@ -12,7 +12,7 @@ import pytest
 from studio.datasets.open import Datasets
 from studio.home.workspace import Workspace
 from studio.ui.datasets.grid import DatasetContent
-from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.datasets.handlers import DatasetHandlers
 from tests.studio.datasets.dataset_home import make
 
 Damage = Callable[[Path], object]
@@ -107,14 +107,14 @@ IN_IT: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.parametrize(("spoil", "words"), IN_IT.values(), ids=list(IN_IT))
 def test_what_is_wrong_is_said_and_the_others_are_trained_on(
-    desk: DatasetDesk, workspace: Workspace, spoil: Damage, words: str
+    handlers: DatasetHandlers, workspace: Workspace, spoil: Damage, words: str
 ) -> None:
     folder = make(workspace.datasets / "bad")
     good = make(workspace.datasets / "good")
     spoil(folder)
-    assert [one.title for one in desk.datasets.listed()] == ["bad", "good"]
+    assert [one.title for one in handlers.datasets.listed()] == ["bad", "good"]
     for source in (folder, good):
-        content = _judged(desk, str(source))
+        content = _judged(handlers, str(source))
         told = content.model_dump_json()  # what a browser gets
         if source == folder:
             assert words in told
@@ -128,15 +128,15 @@ def test_what_is_wrong_is_said_and_the_others_are_trained_on(
             assert len(content.cards) == 5
 
 
-def _judged(desk: DatasetDesk, source: str) -> DatasetContent:
-    content, _, _ = desk.judge(source, "micro-4k", 256, False, "all", "")
-    watch = desk.datasets.known(source)
+def _judged(handlers: DatasetHandlers, source: str) -> DatasetContent:
+    content, _, _ = handlers.judge(source, "micro-4k", 256, False, "all", "")
+    watch = handlers.datasets.known(source)
     if watch is None:
         assert isinstance(content, DatasetContent)
         return content
     state = watch.scanning.wait(30)
     assert state.state == "done", state
-    shown, _ = desk.show(source, "all", "", 0)
+    shown, _ = handlers.show(source, "all", "", 0)
     watch.views.wait(30)
     assert isinstance(shown, DatasetContent)
     return shown
@@ -158,22 +158,24 @@ BESIDE: dict[str, Damage] = {
 
 
 @pytest.mark.parametrize("lay", BESIDE.values(), ids=list(BESIDE))
-def test_the_others_are_listed_and_opened(desk: DatasetDesk, workspace: Workspace, lay: Damage) -> None:
+def test_the_others_are_listed_and_opened(
+    handlers: DatasetHandlers, workspace: Workspace, lay: Damage
+) -> None:
     good = make(workspace.datasets / "good")
     make(workspace.datasets / "other")
     lay(workspace.datasets / "odd")
-    assert {"good", "other"} <= {one.title for one in desk.datasets.listed()}
-    choices, _ = desk.offer(str(good))
+    assert {"good", "other"} <= {one.title for one in handlers.datasets.listed()}
+    choices, _ = handlers.offer(str(good))
     json.dumps(choices.choices, ensure_ascii=False).encode()
     for title, path in choices.choices:
-        content = _judged(desk, path)
+        content = _judged(handlers, path)
         content.model_dump_json()
         assert bool(content.cards) != bool(content.message), title
-    assert len(_judged(desk, str(good)).cards) == 5
+    assert len(_judged(handlers, str(good)).cards) == 5
 
 
 def test_a_folder_that_cannot_be_looked_into(
-    desk: DatasetDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    handlers: DatasetHandlers, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Root may read everything, so the disk's refusal is put in its mouth."""
     make(workspace.datasets / "good")

@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.datasets.fetching import FetchDesk
+from studio.datasets.fetching import Fetches
 from studio.datasets.open import Datasets
 from studio.home.workspace import Workspace
 from studio.ui.datasets.fetch import FetchHandlers
-from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.datasets.room import build_dataset_room
 from tests.studio.datasets.dataset_hub import ID, DatasetHub
 from tests.studio.datasets.test_fetching import environ as environ
@@ -28,7 +28,7 @@ def test_a_fetch_from_the_page_ends_with_the_folder_chosen(
     hub: DatasetHub, environ: dict[str, str], workspace: Workspace
 ) -> None:
     pytest.importorskip("datasets", reason="the extra `hub` is not installed")
-    handlers = DatasetDesk(Datasets(workspace), environ).fetching
+    handlers = DatasetHandlers(Datasets(workspace), environ).fetching
     before = handlers.version()
     note, asked = handlers.start(ID, 2, "", "")
     assert (note, asked) == (f"Asking the hub for {ID}.", True)
@@ -50,7 +50,7 @@ def test_a_refusal_stands_in_the_note_and_chooses_nothing(
     hub: DatasetHub, environ: dict[str, str], workspace: Workspace
 ) -> None:
     """Without the extra, the refusal is that it is missing."""
-    handlers = DatasetDesk(Datasets(workspace), environ).fetching
+    handlers = DatasetHandlers(Datasets(workspace), environ).fetching
     handlers.start("someone/nowhere", None, "", "")
     assert handlers.fetching.wait(60).state == "failed"
     note, chosen, asked = handlers.look(True)
@@ -65,14 +65,14 @@ def test_a_refusal_stands_in_the_note_and_chooses_nothing(
     [("nowhere", None, "reads owner/name"), (ID, 0, "at least 1 picture"), (ID, 1.5, "must be whole")],
 )
 def test_bad_fields_are_told_at_once(workspace: Workspace, hub_id: str, count: Any, words: str) -> None:
-    handlers = FetchHandlers(FetchDesk(workspace, {}), hosted=False)
+    handlers = FetchHandlers(Fetches(workspace, {}), hosted=False)
     with pytest.raises(gr.Error, match=words):
         handlers.start(hub_id, count, "", "")
     assert handlers.sentence() == ""
 
 
 def test_visitors_of_a_public_host_fetch_nothing(workspace: Workspace, tmp_path: Path) -> None:
-    handlers = DatasetDesk(Datasets(workspace, hosted=True), {}).fetching
+    handlers = DatasetHandlers(Datasets(workspace, hosted=True), {}).fetching
     with pytest.raises(gr.Error, match="by the owner of this studio alone"):
         handlers.start(ID, None, "", "")
     assert handlers.fetching.state.state == "idle"

@@ -1,4 +1,4 @@
-"""The plot of a dataset's sizes, and the dataset room once it is wired to its desk."""
+"""The plot of a dataset's sizes, and the dataset room once it is wired to its handlers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 
 from studio.ui.datasets.grid import DatasetContent, not_wired
-from studio.ui.datasets.handlers import DatasetDesk
+from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.datasets.plots import bar_width, size_plot
 from studio.ui.datasets.room import build_dataset_room, wire_dataset_room
 from tests.studio.ui.datasets.conftest import settle, shown
@@ -31,18 +31,18 @@ def test_bars_hold_every_picture_once() -> None:
 
 
 @pytest.fixture
-def page(desk: DatasetDesk) -> gr.Blocks:
+def page(handlers: DatasetHandlers) -> gr.Blocks:
     with gr.Blocks(analytics_enabled=False) as demo:
         with gr.Column():
             room = build_dataset_room()
-        wire_dataset_room(room, desk, demo)
+        wire_dataset_room(room, handlers, demo)
     return demo
 
 
 def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
-    handlers = [fn for fn in page.fns.values() if fn.fn is not None]
-    assert len(handlers) >= 15
-    for handler in handlers:
+    wired = [fn for fn in page.fns.values() if fn.fn is not None]
+    assert len(wired) >= 15
+    for handler in wired:
         parameters = inspect.signature(handler.fn).parameters.values()
         plain = [one for one in parameters if "EventData" not in str(one.annotation)]
         assert len(plain) == len(handler.inputs), handler.fn.__name__
@@ -50,13 +50,13 @@ def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
         assert handler.api_visibility == "private"
 
 
-def test_the_grid_speaks_to_the_desk_once_wired(desk: DatasetDesk) -> None:
+def test_the_grid_speaks_to_the_handlers_once_wired(handlers: DatasetHandlers) -> None:
     with gr.Blocks(analytics_enabled=False) as demo:
         room = build_dataset_room()
         assert room.pictures.grid.asked.look is not_wired
         with pytest.raises(RuntimeError, match="not wired"):
             room.pictures.grid.look("x")
-        wire_dataset_room(room, desk, demo)
+        wire_dataset_room(room, handlers, demo)
     assert room.pictures.grid.look("x") == {"version": "", "tasks": []}
     assert (room.source.value, room.resolution_px.value, room.square.value) == ("", 1024, False)
 
@@ -68,9 +68,9 @@ def test_a_public_host_gets_no_folder_field_and_no_captions_by_a_model() -> None
     assert not hosted_room.choice.folder.visible
 
 
-def test_a_card_survives_the_way_to_the_browser(desk: DatasetDesk, source: str) -> None:
-    shown(desk, source)
-    settle(desk, source)
-    content = shown(desk, source)
+def test_a_card_survives_the_way_to_the_browser(handlers: DatasetHandlers, source: str) -> None:
+    shown(handlers, source)
+    settle(handlers, source)
+    content = shown(handlers, source)
     assert content.cards[0].thumbnail is not None
     assert DatasetContent(**content.model_dump()) == content

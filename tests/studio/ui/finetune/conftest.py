@@ -5,7 +5,7 @@ import pytest
 from studio.home.workspace import Workspace
 from studio.queue.table import JobTable
 from studio.training.runs import Trainings
-from studio.ui.finetune.runs import RunsDesk
+from studio.ui.finetune.runs import RunsHandlers
 
 
 @pytest.fixture
@@ -14,5 +14,5 @@ def trainings(workspace: Workspace, jobs: JobTable) -> Trainings:
 
 
 @pytest.fixture
-def runs_desk(trainings: Trainings) -> RunsDesk:
-    return RunsDesk(trainings)
+def runs_desk(trainings: Trainings) -> RunsHandlers:
+    return RunsHandlers(trainings)

@@ -15,7 +15,7 @@ from finetune.run_rows import LARGEST
 from studio.cli.main import app
 from studio.home.workspace import Workspace
 from studio.training.runs import Trainings
-from studio.ui.finetune.runs import RunsDesk
+from studio.ui.finetune.runs import RunsHandlers
 from tests.studio.ui.finetune.test_runs import event, look, write_run
 
 Damage = Callable[[RunFolder], object]
@@ -146,7 +146,7 @@ ODD: dict[str, Damage] = {
 
 @pytest.mark.parametrize("spoil", [*NAMED.values(), *ODD.values()], ids=[*NAMED, *ODD])
 def test_the_others_are_as_before_and_it_can_be_thrown_away(
-    runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace, spoil: Damage
+    runs_desk: RunsHandlers, trainings: Trainings, workspace: Workspace, spoil: Damage
 ) -> None:
     write_run(workspace.runs, "older", "done")
     bad = write_run(workspace.runs, "bad", "stopped")
@@ -195,7 +195,7 @@ def test_the_command_line_lists_all(workspace: Workspace, more: tuple[str, ...])
 
 
 def test_a_folder_whose_name_is_no_text(
-    runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace
+    runs_desk: RunsHandlers, trainings: Trainings, workspace: Workspace
 ) -> None:
     run = write_run(workspace.runs, "older", "done")
     run.path.rename(os.fsdecode(os.fsencode(workspace.runs) + b"/hill-\xff"))
@@ -215,7 +215,9 @@ def test_what_is_no_run_is_not_listed(trainings: Trainings, workspace: Workspace
     assert trainings.changes().count("\n") == 0
 
 
-def test_damaged_lines_are_counted(trainings: Trainings, workspace: Workspace, runs_desk: RunsDesk) -> None:
+def test_damaged_lines_are_counted(
+    trainings: Trainings, workspace: Workspace, runs_desk: RunsHandlers
+) -> None:
     run = write_run(workspace.runs, "bad", "stopped")
     assert "damaged" not in {chip.name for chip in look(runs_desk, "bad", {})["view"].chips}
     with (run.path / "steps.jsonl").open("a") as file:

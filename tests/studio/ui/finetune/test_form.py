@@ -19,15 +19,15 @@ from studio.training.runs import Trainings
 from studio.training.weights import curves_of
 from studio.ui.finetune.checks import ChecksContent
 from studio.ui.finetune.form import IN_THE_ROOM, FormSightContent, build_form, field_id
-from studio.ui.finetune.handlers import FinetuneDesk, filled
+from studio.ui.finetune.handlers import FinetuneHandlers, filled
 from studio.ui.finetune.plots import weights_plot
 
 SKIP = gr.skip()
 
 
 @pytest.fixture
-def desk(trainings: Trainings) -> FinetuneDesk:
-    return FinetuneDesk(trainings)
+def handlers(trainings: Trainings) -> FinetuneHandlers:
+    return FinetuneHandlers(trainings)
 
 
 @pytest.fixture
@@ -83,87 +83,89 @@ def test_a_widget_for_each_setting_with_its_help() -> None:
     assert len(ids) == len(FIELDS)
 
 
-def test_an_edit_reaches_toml_sight_and_chart(desk: FinetuneDesk) -> None:
-    toml, sight, figure, verdict, charted = desk.edited("", *values(method__rank=4))
+def test_an_edit_reaches_toml_sight_and_chart(handlers: FinetuneHandlers) -> None:
+    toml, sight, figure, verdict, charted = handlers.edited("", *values(method__rank=4))
     assert config_of_toml(toml).method.rank == 4
     assert "objective.huber_c" in sight.silent
     assert "objective.kind" not in sight.silent
     assert sight.problem == ""
     assert verdict.startswith("This is plain MSE")
     assert figure.data
-    _, _, *chart = desk.edited(charted, *values(method__rank=8))
+    _, _, *chart = handlers.edited(charted, *values(method__rank=8))
     assert chart == [SKIP] * 3, "a rank weighs nothing"
-    _, _, _, verdict, _ = desk.edited(charted, *values(objective__kind="wlf"))
+    _, _, _, verdict, _ = handlers.edited(charted, *values(objective__kind="wlf"))
     assert "sigma^2-weighted" in verdict
 
 
-def test_a_wrong_edit_is_told_and_leaves_the_toml(desk: FinetuneDesk) -> None:
-    toml, sight, *chart = desk.edited("", *values(method__rank=0))
+def test_a_wrong_edit_is_told_and_leaves_the_toml(handlers: FinetuneHandlers) -> None:
+    toml, sight, *chart = handlers.edited("", *values(method__rank=0))
     assert [toml, *chart] == [SKIP] * 4
     assert (sight.key, "at least 1" in sight.problem) == ("method.rank", True)
 
 
-def test_a_dataset_chosen_in_the_room_reaches_the_toml(desk: FinetuneDesk, source: str) -> None:
-    toml, *_, given = desk.sourced("", "", *values(data__source=source))
+def test_a_dataset_chosen_in_the_room_reaches_the_toml(handlers: FinetuneHandlers, source: str) -> None:
+    toml, *_, given = handlers.sourced("", "", *values(data__source=source))
     assert config_of_toml(toml).data.source == given == source
 
 
-def test_a_dataset_that_the_toml_named_leaves_what_is_typed_since(desk: FinetuneDesk, source: str) -> None:
-    *_, given = desk.typed(f'[data]\nsource = "{source}"', "")
+def test_a_dataset_that_the_toml_named_leaves_what_is_typed_since(
+    handlers: FinetuneHandlers, source: str
+) -> None:
+    *_, given = handlers.typed(f'[data]\nsource = "{source}"', "")
     assert given == source
-    assert desk.sourced(given, "", *values(data__source=source)) == (SKIP,) * 6
+    assert handlers.sourced(given, "", *values(data__source=source)) == (SKIP,) * 6
 
 
-def test_typed_toml_fills_the_form_or_is_told(desk: FinetuneDesk) -> None:
-    sight, _, verdict, _, *fields, _ = desk.typed('[objective]\nkind = "wlf"\n', "")
+def test_typed_toml_fills_the_form_or_is_told(handlers: FinetuneHandlers) -> None:
+    sight, _, verdict, _, *fields, _ = handlers.typed('[objective]\nkind = "wlf"\n', "")
     assert sight == FormSightContent(silent=sight.silent)
     assert "sigma^2" in verdict
     assert config_of(dict(zip(FIELDS, fields, strict=True))).objective.kind == "wlf"
-    sight, *rest = desk.typed("[objective]\nknid = 1", "")
+    sight, *rest = handlers.typed("[objective]\nknid = 1", "")
     assert "did you mean 'kind'" in sight.problem
     assert rest == [SKIP] * (4 + len(FIELDS))
 
 
-def test_an_empty_editor_is_all_defaults(desk: FinetuneDesk) -> None:
-    assert desk.check(None, None) == desk.check("", None)
-    assert desk.check(None, None).lines
-    assert desk.typed(None, "")[0].problem == ""
-    assert desk.sourced("", "", *values()) == (SKIP,) * 6
+def test_an_empty_editor_is_all_defaults(handlers: FinetuneHandlers) -> None:
+    assert handlers.check(None, None) == handlers.check("", None)
+    assert handlers.check(None, None).lines
+    assert handlers.typed(None, "")[0].problem == ""
+    assert handlers.sourced("", "", *values()) == (SKIP,) * 6
 
 
-def test_recipes_fill_the_form_and_keep_its_dataset(desk: FinetuneDesk, source: str) -> None:
-    toml, *_ = desk.choose_recipe("micro-4k-lora", *ready(source))
+def test_recipes_fill_the_form_and_keep_its_dataset(handlers: FinetuneHandlers, source: str) -> None:
+    toml, *_ = handlers.choose_recipe("micro-4k-lora", *ready(source))
     config = config_of_toml(toml)
     assert (config.data.source, config.output.name, config.schedule.num_steps) == (source, "oil", 60)
-    assert desk.choose_recipe(None, *values()) == (SKIP,) * (6 + len(FIELDS))
+    assert handlers.choose_recipe(None, *values()) == (SKIP,) * (6 + len(FIELDS))
 
 
-def test_a_page_opens_with_what_its_browser_kept(desk: FinetuneDesk) -> None:
+def test_a_page_opens_with_what_its_browser_kept(handlers: FinetuneHandlers) -> None:
     kept = toml_of(config_of(shown_values(FinetuneConfig()) | {"method.rank": 3}))
-    toml, sight, _, _, _, *fields, _ = desk.open_page(kept)
+    toml, sight, _, _, _, *fields, _ = handlers.open_page(kept)
     assert toml == kept
     assert sight.problem == ""
     assert dict(zip(FIELDS, fields, strict=True))["method.rank"] == 3
     for useless in (None, "[from_an_older_studio]\na = 1"):
-        assert desk.open_page(useless)[0] == toml_of(FinetuneConfig())
+        assert handlers.open_page(useless)[0] == toml_of(FinetuneConfig())
 
 
-def test_checks_follow_the_toml(desk: FinetuneDesk, source: str) -> None:
-    found = desk.check(toml_of(FinetuneConfig()), None)
+def test_checks_follow_the_toml(handlers: FinetuneHandlers, source: str) -> None:
+    found = handlers.check(toml_of(FinetuneConfig()), None)
     assert {line.name: line.level for line in found.lines}["Dataset"] == "problem"
-    found = desk.check(toml_of(config_of(dict(zip(FIELDS, ready(source), strict=True)))), None)
+    found = handlers.check(toml_of(config_of(dict(zip(FIELDS, ready(source), strict=True)))), None)
     assert {line.level for line in found.lines} == {"ok"}
-    assert desk.check("[", None) == ChecksContent()
+    assert handlers.check("[", None) == ChecksContent()
 
 
-def test_a_problem_stops_the_start(desk: FinetuneDesk, trainings: Trainings, source: str) -> None:
+def test_a_problem_stops_the_start(handlers: FinetuneHandlers, trainings: Trainings, source: str) -> None:
     few = ready(source, validation__num_examples=6)
     for wrong, toml, words in (
         (values(), "", "no dataset is chosen"),
         (ready(source, method__rank=0), said_by(ready(source)), "at least 1"),
         (few, said_by(few), r"lower validation\.num_examples"),
     ):
-        for press in (desk.start, desk.dry_run):
+        for press in (handlers.start, handlers.dry_run):
             with pytest.raises(gr.Error, match=words):
                 press(None, toml, *wrong)
     assert trainings.listed() == []
@@ -171,11 +173,11 @@ def test_a_problem_stops_the_start(desk: FinetuneDesk, trainings: Trainings, sou
 
 
 def test_nothing_starts_while_form_and_toml_differ(
-    desk: FinetuneDesk, trainings: Trainings, source: str
+    handlers: FinetuneHandlers, trainings: Trainings, source: str
 ) -> None:
     """TOML that was just typed has not reached the fields yet; what they held before is not what is meant."""
     fields, toml = ready(source), said_by(ready(source, method__rank=4))
-    for press in (desk.start, desk.dry_run):
+    for press in (handlers.start, handlers.dry_run):
         for held, words in ((toml, "press again in a moment"), ("[", "no TOML"), (None, "press again")):
             with pytest.raises(gr.Error, match=words):
                 press(None, held, *fields)
@@ -183,10 +185,10 @@ def test_nothing_starts_while_form_and_toml_differ(
 
 
 def test_a_dry_run_foresees_and_its_start_uses_it(
-    desk: FinetuneDesk, trainings: Trainings, jobs: JobTable, source: str
+    handlers: FinetuneHandlers, trainings: Trainings, jobs: JobTable, source: str
 ) -> None:
     toml = said_by(ready(source))
-    trial, checks = desk.dry_run(None, toml, *ready(source))
+    trial, checks = handlers.dry_run(None, toml, *ready(source))
     assert checks.forecast == "Dry run: waiting"
     job = jobs.claim(os.getpid())
     assert job is not None
@@ -194,29 +196,29 @@ def test_a_dry_run_foresees_and_its_start_uses_it(
     found |= {"seconds_forecast": 600.0, "bytes_forecast": 50 * 2**20}
     (trainings.run(trial).path / "dry_run.json").write_text(json.dumps(found))
     jobs.finish(job.id, {})
-    checks = desk.check(toml, trial)
+    checks = handlers.check(toml, trial)
     assert checks.forecast == (
         "Dry run on CPU: 0.50 s a step, 1.0 GiB at the peak; all 1,000 steps take about 10 min 00 s and 50 MiB of disk"
     )
     assert "measured by the dry run" in {line.name: line.words for line in checks.lines}["Disk"]
     changed = said_by(ready(source, method__rank=4))
-    assert desk.check(changed, trial).forecast == "The settings have changed since the dry run"
-    assert desk.start(trial, toml, *ready(source)) == (None, trial)
+    assert handlers.check(changed, trial).forecast == "The settings have changed since the dry run"
+    assert handlers.start(trial, toml, *ready(source)) == (None, trial)
     assert trainings.line(trial).state == "waiting"
-    assert desk.check(toml, "deleted meanwhile").forecast == ""
+    assert handlers.check(toml, "deleted meanwhile").forecast == ""
 
 
-def test_a_run_is_copied_into_the_form(desk: FinetuneDesk, source: str) -> None:
+def test_a_run_is_copied_into_the_form(handlers: FinetuneHandlers, source: str) -> None:
     fields = ready(source, method__rank=4)
-    _, name = desk.start(None, said_by(fields), *fields)
+    _, name = handlers.start(None, said_by(fields), *fields)
     (
         toml,
         *_,
-    ) = desk.copy(event(name=name))
+    ) = handlers.copy(event(name=name))
     config = config_of_toml(toml)
     assert (config.output.parent, config.method.rank, config.data.source) == (name, 4, source)
     with pytest.raises(gr.Error, match="there is no run"):
-        desk.copy(event(name="gone"))
+        handlers.copy(event(name="gone"))
 
 
 def test_filling_says_everything_in_the_pages_order() -> None:

@@ -17,7 +17,7 @@ from studio.pictures.record import AdapterUsed, PictureRecord
 from studio.queue.table import JobTable
 from studio.training.adapter_grid import grid_states, plan_grid, remembered_settings
 from studio.training.runs import Trainings
-from studio.ui.finetune.grid import GridDesk, build_grid_room, wire_grid_room
+from studio.ui.finetune.grid import GridHandlers, build_grid_room, wire_grid_room
 from studio.ui.finetune.grid_view import GridContent
 from studio.ui.parts.pulse.run_pulse import RunPulse
 from tests.finetune.training_runs import new_run
@@ -28,15 +28,15 @@ SKIP = gr.skip()
 
 
 @pytest.fixture
-def desk(workspace: Workspace) -> GridDesk:
-    return GridDesk(Trainings(workspace, JobTable(workspace.database)), Gallery(workspace))
+def handlers(workspace: Workspace) -> GridHandlers:
+    return GridHandlers(Trainings(workspace, JobTable(workspace.database)), Gallery(workspace))
 
 
-def drawn(desk: GridDesk, run: RunFolder) -> None:
+def drawn(handlers: GridHandlers, run: RunFolder) -> None:
     """Pictures of noise with the records that renders would have left."""
     from studio.models.adapters import file_digest
 
-    home, settings = desk.trainings.workspace.root, remembered_settings(run)
+    home, settings = handlers.trainings.workspace.root, remembered_settings(run)
     assert settings is not None
     for number, request in enumerate(plan_grid(run, settings, home=home).requests()):
         pixels = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
@@ -44,79 +44,81 @@ def drawn(desk: GridDesk, run: RunFolder) -> None:
             AdapterUsed(path=use.path, weight=use.weight, digest=file_digest(home / use.path))
             for use in request.adapters
         )
-        desk.gallery.add(pixels, PictureRecord(settings=request, adapters=worn))
+        handlers.gallery.add(pixels, PictureRecord(settings=request, adapters=worn))
 
 
 def event(**values: Any) -> gr.EventData:
     return gr.EventData(None, values)
 
 
-def test_the_fields_are_filled_once_and_only_news_is_sent(desk: GridDesk, run: RunFolder) -> None:
-    first = desk.news("run", {})
+def test_the_fields_are_filled_once_and_only_news_is_sent(handlers: GridHandlers, run: RunFolder) -> None:
+    first = handlers.news("run", {})
     assert first[ROOM]["visible"]
     assert (first[PROMPT], first[STRENGTHS], first[SEED]) == ("a red hill", "0, 0.5, 1", 11)
     assert (first[STEPS]["choices"], first[STEPS]["value"]) == ([2, 4], [2, 4])
     assert first[TABLE] == GridContent(run="run")
-    assert desk.news("run", first[SEEN])[:SEEN] == (SKIP,) * 6
-    desk.draw("run", "a blue hill", [2, 4], "0, 1", 3)
-    second = desk.news("run", first[SEEN])
+    assert handlers.news("run", first[SEEN])[:SEEN] == (SKIP,) * 6
+    handlers.draw("run", "a blue hill", [2, 4], "0, 1", 3)
+    second = handlers.news("run", first[SEEN])
     assert second[:TABLE] == (SKIP,) * 5, "what a reader may be typing stays"
     assert [cell.state for cell in second[TABLE].cells] == ["queued"] * 4
-    reopened = desk.news("run", {})
+    reopened = handlers.news("run", {})
     assert (reopened[PROMPT], reopened[STRENGTHS], reopened[SEED]) == ("a blue hill", "0, 1", 3)
 
 
 def test_a_run_without_a_lora_has_no_grid(
-    desk: GridDesk, run: RunFolder, workspace: Workspace, sd3_folder: Path, tmp_path: Path
+    handlers: GridHandlers, run: RunFolder, workspace: Workspace, sd3_folder: Path, tmp_path: Path
 ) -> None:
     full = {"method": {"kind": "full"}, "output": {"name": "full"}}
     new_run(workspace.runs, sd3_folder, tmp_path / "pictures", **full)
     new_run(workspace.runs, sd3_folder, tmp_path / "pictures", output={"name": "new"})
-    shown = desk.news("run", {})[SEEN]
+    shown = handlers.news("run", {})[SEEN]
     for name in ("full", "new", "gone", None):
-        hidden = desk.news(name, shown)
+        hidden = handlers.news(name, shown)
         assert not hidden[ROOM]["visible"]
         assert hidden[TABLE] == GridContent()
-        assert desk.news(name, hidden[SEEN])[:SEEN] == (SKIP,) * 6
+        assert handlers.news(name, hidden[SEEN])[:SEEN] == (SKIP,) * 6
 
 
-def test_cells_show_pictures_jobs_and_failures(desk: GridDesk, run: RunFolder) -> None:
-    asked = desk.draw("run", "a red hill", [4, 2], "0, 1", 11)
+def test_cells_show_pictures_jobs_and_failures(handlers: GridHandlers, run: RunFolder) -> None:
+    asked = handlers.draw("run", "a red hill", [4, 2], "0, 1", 11)
     assert (asked.steps, asked.strengths) == ((2, 4), (0.0, 1.0))
     assert asked.cells[0].words == "the base model: waiting"
-    jobs = desk.trainings.jobs
+    jobs = handlers.trainings.jobs
     job = jobs.claim(1)
     assert job is not None
     jobs.fail(job.id, "the disk is full")
-    table = desk.news("run", {})[TABLE]
+    table = handlers.news("run", {})[TABLE]
     assert [cell.words for cell in table.cells] == [
         "the base model: the disk is full",
         "step 2 at 1: waiting",
         "the base model: the disk is full",
         "step 4 at 1: waiting",
     ]
-    drawn(desk, run)
-    table = desk.news("run", {})[TABLE]
+    drawn(handlers, run)
+    table = handlers.news("run", {})[TABLE]
     assert [cell.state for cell in table.cells] == ["done"] * 4
     assert table.cells[0].picture == table.cells[2].picture
     assert table.cells[3].words == "step 4 at 1"
     assert all(cell.thumbnail is not None and Path(cell.thumbnail.path).is_file() for cell in table.cells)
 
 
-def test_a_picture_opens_in_the_viewer_and_its_neighbours_follow(desk: GridDesk, run: RunFolder) -> None:
-    desk.draw("run", "a red hill", [2, 4], "0, 1", 11)
-    drawn(desk, run)
-    cells = desk.news("run", {})[TABLE].cells
-    scene, opened = desk.open(event(id=cells[0].picture))
+def test_a_picture_opens_in_the_viewer_and_its_neighbours_follow(
+    handlers: GridHandlers, run: RunFolder
+) -> None:
+    handlers.draw("run", "a red hill", [2, 4], "0, 1", 11)
+    drawn(handlers, run)
+    cells = handlers.news("run", {})[TABLE].cells
+    scene, opened = handlers.open(event(id=cells[0].picture))
     assert (scene.kind, opened) == ("picture", cells[0].picture)
     ids = [opened]
     for delta in (1, 1, 1, -1):
-        scene, opened = desk.turn("run", opened, event(delta=delta))
+        scene, opened = handlers.turn("run", opened, event(delta=delta))
         ids.append(opened)
     one, two, four = cells[0].picture, cells[1].picture, cells[3].picture
     assert ids == [one, two, four, four, two]
     assert scene.demand > 0
-    assert desk.leave()[0].kind == "empty"
+    assert handlers.leave()[0].kind == "empty"
 
 
 @pytest.mark.parametrize(
@@ -129,35 +131,35 @@ def test_a_picture_opens_in_the_viewer_and_its_neighbours_follow(desk: GridDesk,
     ],
 )
 def test_bad_fields_are_told_and_queue_nothing(
-    desk: GridDesk, run: RunFolder, fields: tuple[Any, ...], said: str
+    handlers: GridHandlers, run: RunFolder, fields: tuple[Any, ...], said: str
 ) -> None:
     with pytest.raises(gr.Error, match=said):
-        desk.draw("run", *fields)
-    assert desk.trainings.jobs.jobs() == []
+        handlers.draw("run", *fields)
+    assert handlers.trainings.jobs.jobs() == []
     assert remembered_settings(run) is None
 
 
-def test_a_trashed_picture_is_drawn_again(desk: GridDesk, run: RunFolder) -> None:
-    desk.draw("run", "a red hill", [2], "1", 11)
-    drawn(desk, run)
+def test_a_trashed_picture_is_drawn_again(handlers: GridHandlers, run: RunFolder) -> None:
+    handlers.draw("run", "a red hill", [2], "1", 11)
+    drawn(handlers, run)
     settings = remembered_settings(run)
     assert settings is not None
-    grid = plan_grid(run, settings, home=desk.trainings.workspace.root)
-    (state,) = grid_states(grid, jobs=desk.trainings.jobs, gallery=desk.gallery)
+    grid = plan_grid(run, settings, home=handlers.trainings.workspace.root)
+    (state,) = grid_states(grid, jobs=handlers.trainings.jobs, gallery=handlers.gallery)
     assert state.picture is not None
-    desk.gallery.trash([state.picture.id])
-    (state,) = grid_states(grid, jobs=desk.trainings.jobs, gallery=desk.gallery)
+    handlers.gallery.trash([state.picture.id])
+    (state,) = grid_states(grid, jobs=handlers.trainings.jobs, gallery=handlers.gallery)
     assert state.state == "queued"
 
 
-def test_every_handler_takes_what_the_wiring_sends(desk: GridDesk) -> None:
+def test_every_handler_takes_what_the_wiring_sends(handlers: GridHandlers) -> None:
     with gr.Blocks(analytics_enabled=False) as demo:
         pulse = RunPulse(lambda names: "")
         room = build_grid_room()
-        wire_grid_room(room, desk, gr.BrowserState(None), pulse)
-    handlers = [fn for fn in demo.fns.values() if fn.fn is not None and fn.api_visibility == "private"]
-    assert len(handlers) >= 5
-    for handler in handlers:
+        wire_grid_room(room, handlers, gr.BrowserState(None), pulse)
+    wired = [fn for fn in demo.fns.values() if fn.fn is not None and fn.api_visibility == "private"]
+    assert len(wired) >= 5
+    for handler in wired:
         parameters = inspect.signature(handler.fn).parameters.values()
         plain = [one for one in parameters if "EventData" not in str(one.annotation)]
         assert len(plain) == len(handler.inputs), handler.fn.__name__

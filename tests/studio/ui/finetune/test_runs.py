@@ -22,7 +22,7 @@ from studio.training.curves import MAX_POINTS
 from studio.training.runs import Trainings
 from studio.ui.finetune import run_view
 from studio.ui.finetune.run_samples import MAX_STEPS, shown_steps
-from studio.ui.finetune.runs import RunsDesk
+from studio.ui.finetune.runs import RunsHandlers
 from studio.ui.generate.lora_stack import strengths_of
 
 SKIP = gr.skip()
@@ -59,7 +59,7 @@ def a_step(step: int) -> dict[str, Any]:
     return {"step": step, "loss": 1 / step, "bands": bands, "grad_norm": 1.0, "seconds": 2.0}
 
 
-def look(runs_desk: RunsDesk, chosen: str | None, seen: dict[str, str], **more: Any) -> dict[str, Any]:
+def look(runs_desk: RunsHandlers, chosen: str | None, seen: dict[str, str], **more: Any) -> dict[str, Any]:
     found = runs_desk.news(
         chosen, more.get("others", []), more.get("log", False), more.get("trashed", ""), seen
     )
@@ -75,14 +75,14 @@ def sent(found: dict[str, Any]) -> set[str]:
     return {part for part, value in found.items() if value != SKIP} - {"seen"}
 
 
-def test_an_empty_home(runs_desk: RunsDesk) -> None:
+def test_an_empty_home(runs_desk: RunsHandlers) -> None:
     found = look(runs_desk, None, {})
     assert found["list"].rows == ()
     assert found["view"].name == ""
     assert found["loss"]["visible"] is False
 
 
-def test_only_news_is_sent(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_only_news_is_sent(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "running")
     first = look(runs_desk, "oil", {})
     assert sent(first) == set(PARTS) - {"seen"}
@@ -97,7 +97,7 @@ def test_only_news_is_sent(runs_desk: RunsDesk, workspace: Workspace) -> None:
     assert "list" not in sent(logged)
 
 
-def test_the_version_follows_what_is_watched(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_the_version_follows_what_is_watched(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "stopped")
     before = runs_desk.version(["oil"])
     assert runs_desk.version(["oil"]) == before
@@ -111,7 +111,7 @@ def test_the_version_follows_what_is_watched(runs_desk: RunsDesk, workspace: Wor
     assert "there is no run" in runs_desk.version(["gone"])
 
 
-def test_a_death_without_a_word_is_news(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_a_death_without_a_word_is_news(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "running")
     before = runs_desk.version(["oil"])
     content = json.loads((run.path / "status.json").read_text())
@@ -120,7 +120,7 @@ def test_a_death_without_a_word_is_news(runs_desk: RunsDesk, workspace: Workspac
     assert look(runs_desk, "oil", {})["view"].state == "interrupted"
 
 
-def test_the_view_in_words(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_the_view_in_words(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     write_run(workspace.runs, "oil", "running", parent="root")
     found = look(runs_desk, "oil", {})["view"]
     assert found.progress == "step 12 of 40 · 2.0 s per step · 56 s left"
@@ -134,7 +134,7 @@ def test_the_view_in_words(runs_desk: RunsDesk, workspace: Workspace) -> None:
 
 
 def test_memory_of_the_graphics_card_is_shown_while_it_trains(
-    runs_desk: RunsDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    runs_desk: RunsHandlers, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(workspace.runs, "oil", "running")
     write_run(workspace.runs, "ended", "done")
@@ -149,14 +149,14 @@ def test_memory_of_the_graphics_card_is_shown_while_it_trains(
     run_view._card.cache_clear()
 
 
-def test_bands_are_drawn_as_trained_and_as_validated(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_bands_are_drawn_as_trained_and_as_validated(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     write_run(workspace.runs, "oil", "done")
     traces = {trace.name: trace for trace in runs_desk.plots("oil", [], False)[1]["value"].data}
     assert list(traces) == ["LL", "LH", "HL", "HH", "LL validated"]
     assert (list(traces["LL validated"].x), list(traces["LL validated"].y)) == ([0, 10], [1, 1])
 
 
-def test_curves_on_the_page_are_small(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_curves_on_the_page_are_small(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "stopped", steps=0)
     lines = "".join(json.dumps(a_step(step)) + "\n" for step in range(1, 3001))
     (run.path / "steps.jsonl").write_text(lines)
@@ -165,7 +165,7 @@ def test_curves_on_the_page_are_small(runs_desk: RunsDesk, workspace: Workspace)
             assert 100 < len(trace.x) <= MAX_POINTS or trace.name == "LL validated"
 
 
-def test_restarts_and_other_runs_in_the_loss_chart(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_restarts_and_other_runs_in_the_loss_chart(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     from studio.ui.finetune.plots import loss_plot
 
     run = write_run(workspace.runs, "oil", "stopped")
@@ -179,7 +179,7 @@ def test_restarts_and_other_runs_in_the_loss_chart(runs_desk: RunsDesk, workspac
     np.testing.assert_allclose(figure.data[0].y, [1 / step for step in range(1, 9)])
 
 
-def test_overlays_of_deleted_runs_are_let_go(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_overlays_of_deleted_runs_are_let_go(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     for name in ("a", "b"):
         write_run(workspace.runs, name, "done")
     found = look(runs_desk, "a", {}, others=["b", "gone", "a"])
@@ -189,7 +189,7 @@ def test_overlays_of_deleted_runs_are_let_go(runs_desk: RunsDesk, workspace: Wor
     assert found["view"].name == ""
 
 
-def test_every_button(runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
+def test_every_button(runs_desk: RunsHandlers, trainings: Trainings, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "running")
     for action, request in (("save", "SAVE"), ("sample", "SAMPLE"), ("stop", "STOP")):
         assert runs_desk.act(event(action=action, name="oil", step=None), "") == ("oil", "")
@@ -213,7 +213,7 @@ def test_every_button(runs_desk: RunsDesk, trainings: Trainings, workspace: Work
 
 
 def test_stop_now_is_wired(
-    runs_desk: RunsDesk, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    runs_desk: RunsHandlers, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
     monkeypatch.setattr("studio.training.job.end_at_once", lambda pid, born: not ended.append(pid))
@@ -222,7 +222,7 @@ def test_stop_now_is_wired(
     assert ended == [os.getpid()]
 
 
-def test_notes_are_written_once(runs_desk: RunsDesk, trainings: Trainings, workspace: Workspace) -> None:
+def test_notes_are_written_once(runs_desk: RunsHandlers, trainings: Trainings, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "done")
     runs_desk.write_notes("oil", "")
     assert not (run.path / "notes.txt").exists()
@@ -232,7 +232,7 @@ def test_notes_are_written_once(runs_desk: RunsDesk, trainings: Trainings, works
     runs_desk.write_notes(None, "lost")
 
 
-def test_settings_beside_another_run(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_settings_beside_another_run(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     write_run(workspace.runs, "a", "done")
     write_run(workspace.runs, "b", "done", parent="a")
     table = runs_desk.compare("a", "b")
@@ -244,7 +244,7 @@ def test_settings_beside_another_run(runs_desk: RunsDesk, workspace: Workspace) 
     assert runs_desk.compare(None, "a").lines == ()
 
 
-def test_a_broken_sample_is_told_and_the_others_shown(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_a_broken_sample_is_told_and_the_others_shown(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     run = write_run(workspace.runs, "oil", "done")
     run.samples.mkdir()
     for index in (0, 1):
@@ -268,7 +268,7 @@ def test_of_many_steps_the_first_and_the_last_are_shown() -> None:
     assert (shown_steps(steps)[0], shown_steps(steps)[-1]) == (0, 990)
 
 
-def test_a_finished_lora_is_put_beside_its_base(runs_desk: RunsDesk, workspace: Workspace) -> None:
+def test_a_finished_lora_is_put_beside_its_base(runs_desk: RunsHandlers, workspace: Workspace) -> None:
     name = write_run(workspace.runs, "oil", "done").path.name
     event = gr.EventData(None, {"name": name})
     with pytest.raises(gr.Error, match="has left no LoRA yet"):

@@ -15,7 +15,7 @@ from studio.queue.job import Progress
 from studio.queue.table import JobTable
 from studio.ui.generate.choices import choose_model, offer_models, pick_example, size_said
 from studio.ui.generate.controls import CONTROL_NAMES
-from studio.ui.generate.handlers import Desk
+from studio.ui.generate.handlers import GenerateHandlers
 from studio.ui.generate.lora_stack import LoraContent
 from studio.ui.generate.notes import STEPS, model_choices
 from studio.ui.generate.watching import Watch
@@ -51,17 +51,17 @@ def check_nothing(entry: object) -> None:
     return None
 
 
-def press(desk: Desk, watch: dict[str, Any] | None = None, **changes: Any) -> tuple[Any, ...]:
+def press(handlers: GenerateHandlers, watch: dict[str, Any] | None = None, **changes: Any) -> tuple[Any, ...]:
     form = {**FORM, **changes}
-    return desk.submit(*(form[name] for name in CONTROL_NAMES), watch)
+    return handlers.submit(*(form[name] for name in CONTROL_NAMES), watch)
 
 
 def event(**data: Any) -> gr.EventData:
     return gr.EventData(None, data)
 
 
-def test_generate_writes_the_table_and_watches_the_job(desk: Desk, jobs: JobTable) -> None:
-    seed, watch, scene, *_ = press(desk)
+def test_generate_writes_the_table_and_watches_the_job(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    seed, watch, scene, *_ = press(handlers)
     (job,) = jobs.jobs()
     assert (job.state, job.label) == ("queued", "mountains at dusk")
     assert (job.request["width_px"], job.request["height_px"], job.request["seed"]) == (512, 256, 7)
@@ -80,39 +80,45 @@ def test_generate_writes_the_table_and_watches_the_job(desk: Desk, jobs: JobTabl
     ],
     ids=str,
 )
-def test_an_empty_field_is_told(desk: Desk, jobs: JobTable, changes: dict[str, Any], words: str) -> None:
+def test_an_empty_field_is_told(
+    handlers: GenerateHandlers, jobs: JobTable, changes: dict[str, Any], words: str
+) -> None:
     names = {"width": "width_px", "height": "height_px", "steps": "num_inference_steps"}
     with pytest.raises(ValueError, match=words):
-        press(desk, **{names.get(name, name): value for name, value in changes.items()})
+        press(handlers, **{names.get(name, name): value for name, value in changes.items()})
     assert jobs.jobs() == []
 
 
-def test_an_empty_seed_does_not_matter_where_it_is_random(desk: Desk, jobs: JobTable) -> None:
-    press(desk, seed=None, seed_mode="random")
+def test_an_empty_seed_does_not_matter_where_it_is_random(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    press(handlers, seed=None, seed_mode="random")
     assert len(jobs.jobs()) == 1
 
 
-def test_what_runs_stays_on_the_stage_when_more_is_asked_for(desk: Desk, jobs: JobTable) -> None:
-    _, watch, *_ = press(desk)
+def test_what_runs_stays_on_the_stage_when_more_is_asked_for(
+    handlers: GenerateHandlers, jobs: JobTable
+) -> None:
+    _, watch, *_ = press(handlers)
     running = jobs.claim(1)
     assert running is not None
     jobs.report(running.id, Progress("denoising", 2, 9, None, None), None)
-    _, watch, scene, status, *_ = press(desk, watch, prompt="one more")
+    _, watch, scene, status, *_ = press(handlers, watch, prompt="one more")
     assert len(watch["jobs"]) == 2
     assert scene.id == f"job-{running.id}"
     assert "step 2 of 9" in status.text
     jobs.fail(running.id, "out of memory")
-    _, watch, scene, *_ = press(desk, watch, prompt="a third")  # what has ended is let go
+    _, watch, scene, *_ = press(handlers, watch, prompt="a third")  # what has ended is let go
     assert running.id not in watch["jobs"]
 
 
-def test_keys_on_the_stage(desk: Desk, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_on_the_stage(
+    handlers: GenerateHandlers, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[str] = []
     monkeypatch.setattr(gr, "Info", lambda text, **look: told.append(text))
     old, middle, new = (add_picture(gallery, name, seed=i) for i, name in enumerate(("old", "middle", "new")))
 
     def pressed(action: str, shown: str) -> str:
-        _, scene, *_ = desk.act_on_picture(None, event(action=action, picture=shown))
+        _, scene, *_ = handlers.act_on_picture(None, event(action=action, picture=shown))
         return str(scene.picture)
 
     assert pressed("star", middle.id) == middle.id
@@ -128,24 +134,24 @@ def test_keys_on_the_stage(desk: Desk, gallery: Gallery, monkeypatch: pytest.Mon
         pressed("explode", middle.id)
 
 
-def test_a_preset_outweighs_the_two_fields(desk: Desk, jobs: JobTable) -> None:
-    press(desk, preset="3072x4096")
+def test_a_preset_outweighs_the_two_fields(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    press(handlers, preset="3072x4096")
     assert (jobs.jobs()[0].request["width_px"], jobs.jobs()[0].request["height_px"]) == (3072, 4096)
 
 
-def test_a_list_of_prompts_becomes_one_job_each(desk: Desk, jobs: JobTable) -> None:
-    press(desk, prompt="one\n\ntwo\n", as_list=True, count=2, seed_mode="walk")
+def test_a_list_of_prompts_becomes_one_job_each(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    press(handlers, prompt="one\n\ntwo\n", as_list=True, count=2, seed_mode="walk")
     assert sorted(job.label for job in jobs.jobs()) == ["one", "one", "two", "two"]
 
 
-def test_walking_leaves_the_next_seed_in_the_form(desk: Desk, jobs: JobTable) -> None:
-    seed, *_ = press(desk, seed_mode="walk", count=3)
+def test_walking_leaves_the_next_seed_in_the_form(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    seed, *_ = press(handlers, seed_mode="walk", count=3)
     assert sorted(job.request["seed"] for job in jobs.jobs()) == [7, 8, 9]
     assert seed == 10
 
 
-def test_a_random_seed_is_written_into_the_form(desk: Desk, jobs: JobTable) -> None:
-    seed, *_ = press(desk, seed_mode="random")
+def test_a_random_seed_is_written_into_the_form(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    seed, *_ = press(handlers, seed_mode="random")
     assert seed == jobs.jobs()[0].request["seed"]
 
 
@@ -159,17 +165,17 @@ def test_a_random_seed_is_written_into_the_form(desk: Desk, jobs: JobTable) -> N
     ],
 )
 def test_bad_input_is_one_sentence_and_no_job(
-    desk: Desk, jobs: JobTable, changes: dict[str, Any], words: str
+    handlers: GenerateHandlers, jobs: JobTable, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
-        press(desk, **changes)
+        press(handlers, **changes)
     assert jobs.jobs() == []
 
 
-def test_a_refusal_stands_at_the_button_and_moves_nothing(desk: Desk, jobs: JobTable) -> None:
+def test_a_refusal_stands_at_the_button_and_moves_nothing(handlers: GenerateHandlers, jobs: JobTable) -> None:
     def generate(**changes: Any) -> tuple[Any, ...]:
         form = {**FORM, **changes}
-        return desk.generate(*(form[name] for name in CONTROL_NAMES), None)
+        return handlers.generate(*(form[name] for name in CONTROL_NAMES), None)
 
     said, *rest = generate(prompt=" <b>", width_px=500)
     assert "role='alert'" in said
@@ -181,55 +187,61 @@ def test_a_refusal_stands_at_the_button_and_moves_nothing(desk: Desk, jobs: JobT
     assert len(jobs.jobs()) == 1
 
 
-def test_a_host_that_allows_less_says_so(desk: Desk, jobs: JobTable) -> None:
+def test_a_host_that_allows_less_says_so(handlers: GenerateHandlers, jobs: JobTable) -> None:
     with pytest.raises(ValueError, match="at most 1"):
         press(
-            replace(desk, settings=replace(desk.settings, max_megapixels=1.0)), width_px=2048, height_px=2048
+            replace(handlers, settings=replace(handlers.settings, max_megapixels=1.0)),
+            width_px=2048,
+            height_px=2048,
         )
     assert jobs.jobs() == []
 
 
-def test_a_tick_sends_nothing_while_nothing_changes(desk: Desk, jobs: JobTable) -> None:
-    watch = press(desk)[1]
-    *_, seen = desk.show(Watch.from_plain(watch))
-    assert desk.tick(watch, seen) == gr.skip()
+def test_a_tick_sends_nothing_while_nothing_changes(handlers: GenerateHandlers, jobs: JobTable) -> None:
+    watch = press(handlers)[1]
+    *_, seen = handlers.show(Watch.from_plain(watch))
+    assert handlers.tick(watch, seen) == gr.skip()
     jobs.claim(1)
-    assert desk.tick(watch, seen) != gr.skip()
+    assert handlers.tick(watch, seen) != gr.skip()
 
 
-def test_queue_buttons(desk: Desk, jobs: JobTable) -> None:
+def test_queue_buttons(handlers: GenerateHandlers, jobs: JobTable) -> None:
     first, second, third = (submit(jobs, seed=seed) for seed in (1, 2, 3))
-    desk.act_on_job(None, event(action="front", id=third))
+    handlers.act_on_job(None, event(action="front", id=third))
     assert [job.id for job in jobs.jobs()] == [third, first, second]
-    desk.act_on_job(None, event(action="down", id=third))
+    handlers.act_on_job(None, event(action="down", id=third))
     assert [job.id for job in jobs.jobs()] == [first, third, second]
-    desk.act_on_job(None, event(action="cancel", id=first))
+    handlers.act_on_job(None, event(action="cancel", id=first))
     assert jobs.get(first).state == "cancelled"
-    watch, *_ = desk.act_on_job(None, event(action="retry", id=first))
+    watch, *_ = handlers.act_on_job(None, event(action="retry", id=first))
     assert jobs.get(watch["jobs"][0]).state == "queued"
-    desk.act_on_job(None, event(action="cancel_all", id=0))
-    desk.act_on_job(None, event(action="clear_finished", id=0))
+    handlers.act_on_job(None, event(action="cancel_all", id=0))
+    handlers.act_on_job(None, event(action="clear_finished", id=0))
     assert jobs.jobs() == []
 
 
-def test_an_unknown_action_is_refused(desk: Desk) -> None:
+def test_an_unknown_action_is_refused(handlers: GenerateHandlers) -> None:
     with pytest.raises(gr.Error, match="explode"):
-        desk.act_on_job(None, event(action="explode", id=1))
+        handlers.act_on_job(None, event(action="explode", id=1))
 
 
-def test_opening_a_finished_job_pins_its_picture(desk: Desk, jobs: JobTable, gallery: Gallery) -> None:
+def test_opening_a_finished_job_pins_its_picture(
+    handlers: GenerateHandlers, jobs: JobTable, gallery: Gallery
+) -> None:
     submit(jobs)
     picture = add_picture(gallery)
     job = finish(jobs, picture)
-    watch, scene, *_ = desk.act_on_job(None, event(action="open", id=job))
+    watch, scene, *_ = handlers.act_on_job(None, event(action="open", id=job))
     assert (watch["picture"], scene.id) == (picture.id, f"picture-{picture.id}")
 
 
-def test_arrows_go_to_the_neighbours_and_stop_at_the_ends(desk: Desk, gallery: Gallery) -> None:
+def test_arrows_go_to_the_neighbours_and_stop_at_the_ends(
+    handlers: GenerateHandlers, gallery: Gallery
+) -> None:
     old, middle, new = (add_picture(gallery, name, seed=i) for i, name in enumerate(("old", "middle", "new")))
 
     def turned(watch: Any, shown: str, delta: int) -> tuple[Any, Any]:
-        watch, scene, *_ = desk.turn(watch, event(delta=delta, picture=shown))
+        watch, scene, *_ = handlers.turn(watch, event(delta=delta, picture=shown))
         return watch, scene
 
     watch, scene = turned(None, new.id, 1)

@@ -19,7 +19,7 @@ from studio.inspection.numbers import Numbers
 from studio.inspection.opened import Opened
 from studio.pictures.gallery import Gallery
 from studio.ui.inspect.board import Boards, Part, checked_at, checked_view, gains_of
-from studio.ui.inspect.handlers import InspectDesk
+from studio.ui.inspect.handlers import InspectHandlers
 from studio.ui.inspect.settings import InspectSettings
 from studio.ui.inspect.stage import Board
 from tests.studio.ui.conftest import add_picture
@@ -29,9 +29,9 @@ USUAL = InspectSettings().values()
 
 
 @pytest.fixture
-def desk(gallery: Gallery, tmp_path: Path) -> InspectDesk:
+def handlers(gallery: Gallery, tmp_path: Path) -> InspectHandlers:
     opened = Opened(tmp_path / "looking")
-    return InspectDesk(Boards(gallery, opened, Layers(opened), Numbers(opened)))
+    return InspectHandlers(Boards(gallery, opened, Layers(opened), Numbers(opened)))
 
 
 @pytest.fixture
@@ -51,24 +51,26 @@ def names(board: Board, pane: int = 0) -> list[str]:
     return [plane.name for plane in board.panes[pane].planes]
 
 
-def test_each_layer_puts_its_planes_over_every_picture(desk: InspectDesk, keys: list[str]) -> None:
-    board = desk.redraw("", keys, "", *settings(layer="subbands", levels=2))
+def test_each_layer_puts_its_planes_over_every_picture(handlers: InspectHandlers, keys: list[str]) -> None:
+    board = handlers.redraw("", keys, "", *settings(layer="subbands", levels=2))
     assert names(board) == names(board, 1) == ["lh1", "hl1", "hh1", "lh2", "hl2", "hh2", "ll2"]
     quarter = board.panes[0].planes[2]
     assert (quarter.x, quarter.y, quarter.width, quarter.height) == (128, 128, 128, 128)
     assert board.panes[0].under == 0
-    alone = desk.redraw("", keys[:1], "", *settings(layer="subbands", band="hh1")).panes[0].planes
+    alone = handlers.redraw("", keys[:1], "", *settings(layer="subbands", band="hh1")).panes[0].planes
     assert [(p.name, p.x, p.width) for p in alone] == [("hh1", 0, 256)]
-    glcm = desk.redraw("", keys[:1], "", *settings(layer="glcm", measure="contrast"))
+    glcm = handlers.redraw("", keys[:1], "", *settings(layer="glcm", measure="contrast"))
     cell = glcm.panes[0].planes[0]
     assert (cell.name, cell.unit, cell.x, cell.width) == ("contrast", "levels²", 24, 13 * 16)
-    assert names(desk.redraw("", keys[:1], "", *settings(layer="clipping"))) == ["clipped"]
-    assert names(desk.redraw("", keys[:1], "", *settings(layer="picture"))) == []
+    assert names(handlers.redraw("", keys[:1], "", *settings(layer="clipping"))) == ["clipped"]
+    assert names(handlers.redraw("", keys[:1], "", *settings(layer="picture"))) == []
 
 
-def test_rebuilding_shows_another_picture_in_the_same_place(desk: InspectDesk, keys: list[str]) -> None:
-    plain = desk.redraw("", keys[:1], "", *USUAL).panes[0]
-    rebuilt = desk.redraw("", keys[:1], "", *settings(layer="rebuild", muted=("hh1",))).panes[0]
+def test_rebuilding_shows_another_picture_in_the_same_place(
+    handlers: InspectHandlers, keys: list[str]
+) -> None:
+    plain = handlers.redraw("", keys[:1], "", *USUAL).panes[0]
+    rebuilt = handlers.redraw("", keys[:1], "", *settings(layer="rebuild", muted=("hh1",))).panes[0]
     assert rebuilt.id == plain.id
     assert rebuilt.picture.master.path != plain.picture.master.path
     assert rebuilt.picture.stamp != plain.picture.stamp
@@ -81,10 +83,10 @@ def test_bands_are_muted_or_scaled_one_by_one() -> None:
     assert gains_of(every) == {("lh", 1): 0.0, ("hl", 1): 0.5, ("hh", 1): 0.5}
 
 
-def test_a_click_measures_its_patch_and_marks_it(desk: InspectDesk, keys: list[str]) -> None:
-    pane = desk.redraw("", keys, "", *USUAL).panes[1]
+def test_a_click_measures_its_patch_and_marks_it(handlers: InspectHandlers, keys: list[str]) -> None:
+    pane = handlers.redraw("", keys, "", *USUAL).panes[1]
     clicked = event(x=70, y=130, pane=pane.id)
-    part, board, group, chips, matrix, histogram, spectrum = desk.pick(clicked, "", keys, 2, 90, *USUAL)
+    part, board, group, chips, matrix, histogram, spectrum = handlers.pick(clicked, "", keys, 2, 90, *USUAL)
     assert part == f"{pane.id},64,128,64,64"
     assert [len(one.marks) for one in board.panes] == [0, 1]
     assert (board.panes[1].marks[0].kind, group.visible) == ("patch", True)
@@ -93,16 +95,16 @@ def test_a_click_measures_its_patch_and_marks_it(desk: InspectDesk, keys: list[s
     assert sum(histogram.data[0].y) == 64 * 64
     assert spectrum is not None
     assert f"part={pane.id}" in board.query
-    turned = desk.turn_matrix(part, keys, 1, 0)
+    turned = handlers.turn_matrix(part, keys, 1, 0)
     assert "distance 1, 0°" in turned.layout.title.text
 
 
 def test_a_region_is_measured_where_it_lies_and_a_sliver_is_refused(
-    desk: InspectDesk, keys: list[str], gallery: Gallery
+    handlers: InspectHandlers, keys: list[str], gallery: Gallery
 ) -> None:
-    pane = desk.redraw("", keys[:1], "", *USUAL).panes[0]
+    pane = handlers.redraw("", keys[:1], "", *USUAL).panes[0]
     dragged = event(x=200, y=-20, width=100, height=120, pane=pane.id)
-    part, board, _, chips, _, histogram, _ = desk.region(dragged, "", keys, 1, 0, *USUAL)
+    part, board, _, chips, _, histogram, _ = handlers.region(dragged, "", keys, 1, 0, *USUAL)
     assert part == f"{pane.id},200,0,56,100"
     assert board.panes[0].marks[0].kind == "region"
     assert sum(histogram.data[0].y) == 56 * 100
@@ -111,33 +113,35 @@ def test_a_region_is_measured_where_it_lies_and_a_sliver_is_refused(
         crop = np.asarray(image.convert("RGB"))[0:100, 200:256]
     assert float(mean.text) == pytest.approx((crop @ [0.299, 0.587, 0.114]).mean(), abs=0.06)
     with pytest.raises(gr.Error, match="too small to measure"):
-        desk.region(event(x=0, y=0, width=3, height=90, pane=pane.id), "", keys, 1, 0, *USUAL)
+        handlers.region(event(x=0, y=0, width=3, height=90, pane=pane.id), "", keys, 1, 0, *USUAL)
 
 
-def test_a_part_leaves_with_its_picture(desk: InspectDesk, keys: list[str]) -> None:
-    pane = desk.redraw("", keys, "", *USUAL).panes[1]
+def test_a_part_leaves_with_its_picture(handlers: InspectHandlers, keys: list[str]) -> None:
+    pane = handlers.redraw("", keys, "", *USUAL).panes[1]
     part = f"{pane.id},0,0,64,64"
-    assert desk.choose("", keys, part, *USUAL)[0] == part
-    kept, board = desk.choose("", keys[:1], part, *USUAL)
+    assert handlers.choose("", keys, part, *USUAL)[0] == part
+    kept, board = handlers.choose("", keys[:1], part, *USUAL)
     assert (kept, board.panes[0].marks) == ("", ())
-    group, chips, *_ = desk.show_part(part, keys[:1], 1, 0)
+    group, chips, *_ = handlers.show_part(part, keys[:1], 1, 0)
     assert (group.visible, chips.chips) == (False, ())
-    assert desk.whole("", keys, *USUAL)[0] == ""
+    assert handlers.whole("", keys, *USUAL)[0] == ""
 
 
-def test_an_address_restores_pictures_settings_part_and_view(desk: InspectDesk, keys: list[str]) -> None:
-    pane = desk.redraw("", keys, "", *USUAL).panes[0]
+def test_an_address_restores_pictures_settings_part_and_view(
+    handlers: InspectHandlers, keys: list[str]
+) -> None:
+    pane = handlers.redraw("", keys, "", *USUAL).panes[0]
     query = f"tab=inspect&p={keys[0]}&p={keys[1]}&layer=glcm&gain=2&part={pane.id},0,0,64,64&view=10,20,3"
-    tabs, chosen, *values, part, board = desk.restore(event(query_params=QueryParams(query)))
+    tabs, chosen, *values, part, board = handlers.restore(event(query_params=QueryParams(query)))
     assert (tabs.selected, chosen.value) == ("inspect", keys)
     assert InspectSettings.of(tuple(values)) == InspectSettings(layer="glcm", gain=2.0)
     assert (part, board.view, board.look.gain) == (f"{pane.id},0,0,64,64", "10.0,20.0,3.0", 2.0)
     assert board.panes[0].id == pane.id
 
 
-def test_an_address_restores_slider_and_matrix(desk: InspectDesk, keys: list[str]) -> None:
+def test_an_address_restores_slider_and_matrix(handlers: InspectHandlers, keys: list[str]) -> None:
     query = f"tab=inspect&p={keys[0]}&p={keys[1]}&mode=slider&at=0.25&part_distance=3&part_angle=90"
-    *_, board = desk.restore(event(query_params=QueryParams(query)))
+    *_, board = handlers.restore(event(query_params=QueryParams(query)))
     assert board.at == "0.25"
     assert "part_distance=3&part_angle=90" in board.query
     assert [checked_at(text) for text in ("0", "3", "", "x", "nan", "-1", "4")] == ["0", "3", *[""] * 5]
@@ -152,27 +156,27 @@ def test_an_address_restores_slider_and_matrix(desk: InspectDesk, keys: list[str
         "tab=inspect&part=x",
     ],
 )
-def test_a_wrong_address_gets_a_sentence(desk: InspectDesk, query: str) -> None:
+def test_a_wrong_address_gets_a_sentence(handlers: InspectHandlers, query: str) -> None:
     with pytest.raises(gr.Error):
-        desk.restore(event(query_params=QueryParams(query)))
+        handlers.restore(event(query_params=QueryParams(query)))
 
 
-def test_an_address_of_another_tab_changes_nothing(desk: InspectDesk) -> None:
-    updates = desk.restore(event(query_params=QueryParams("__theme=dark")))
+def test_an_address_of_another_tab_changes_nothing(handlers: InspectHandlers) -> None:
+    updates = handlers.restore(event(query_params=QueryParams("__theme=dark")))
     assert all(update == gr.skip() for update in updates)
     assert len(updates) == 4 + len(USUAL)
 
 
-def test_numbers_of_all_pictures_go_into_one_file(desk: InspectDesk, keys: list[str]) -> None:
-    rail, chips, verdict, spectrum, energies = desk.measure(keys)
+def test_numbers_of_all_pictures_go_into_one_file(handlers: InspectHandlers, keys: list[str]) -> None:
+    rail, chips, verdict, spectrum, energies = handlers.measure(keys)
     assert rail.visible
     assert {"glcm_score", "compression_ratio"} <= {chip.name for chip in chips.chips}
     assert all(chip.card is not None for chip in chips.chips)
     assert [chip.name for chip in verdict.chips] == ["stripes", "grid", "seam"]
     assert len(spectrum.data) == 3  # two pictures and the natural slope
     assert len(energies.data) == 3
-    pane = desk.redraw("", keys, "", *USUAL).panes[0]
-    button = desk.numbers_file(keys, f"{pane.id},0,0,64,64", *USUAL)
+    pane = handlers.redraw("", keys, "", *USUAL).panes[0]
+    button = handlers.numbers_file(keys, f"{pane.id},0,0,64,64", *USUAL)
     told = json.loads(
         Path(button.value["path"] if isinstance(button.value, dict) else button.value).read_text()
     )
@@ -182,12 +186,12 @@ def test_numbers_of_all_pictures_go_into_one_file(desk: InspectDesk, keys: list[
     assert told["settings"]["wavelet"] == "haar"
 
 
-def test_no_picture_is_no_error(desk: InspectDesk) -> None:
-    assert desk.choose("", [], "", *USUAL)[1].panes == ()
-    assert not desk.measure([])[0].visible
-    assert not desk.numbers_file([], "", *USUAL).visible
+def test_no_picture_is_no_error(handlers: InspectHandlers) -> None:
+    assert handlers.choose("", [], "", *USUAL)[1].panes == ()
+    assert not handlers.measure([])[0].visible
+    assert not handlers.numbers_file([], "", *USUAL).visible
     with pytest.raises(gr.Error, match="holds 4 pictures, got 5"):
-        desk.choose("", ["a"] * 5, "", *USUAL)
+        handlers.choose("", ["a"] * 5, "", *USUAL)
 
 
 def test_parts_and_views_of_an_address_are_checked() -> None:
@@ -200,7 +204,7 @@ def test_parts_and_views_of_an_address_are_checked() -> None:
     assert [checked_view(t) for t in ("", "1,2", "nan,1,1", "1,1,0", "1,1,1e9", "inf,0,1")] == [""] * 6
 
 
-def test_a_hundred_hostile_files_get_a_sentence_each(desk: InspectDesk, tmp_path: Path) -> None:
+def test_a_hundred_hostile_files_get_a_sentence_each(handlers: InspectHandlers, tmp_path: Path) -> None:
     folder = tmp_path / "hostile"
     folder.mkdir()
     before = psutil.Process().memory_info().rss
@@ -208,7 +212,7 @@ def test_a_hundred_hostile_files_get_a_sentence_each(desk: InspectDesk, tmp_path
     files = list(hostile_files(folder))
     for path in files:
         try:
-            subject = desk.boards.opened.open(path)
+            subject = handlers.boards.opened.open(path)
             assert 0 < subject.width_px * subject.height_px <= 100e6
             taken += 1  # a flipped byte in the pixels of a TIFF is no damage that anyone can see
         except ValueError as error:
@@ -220,23 +224,25 @@ def test_a_hundred_hostile_files_get_a_sentence_each(desk: InspectDesk, tmp_path
     assert psutil.Process().memory_info().rss - before < 300 * 2**20
 
 
-def test_odd_pictures_open_and_every_layer_and_number_answers(desk: InspectDesk, tmp_path: Path) -> None:
+def test_odd_pictures_open_and_every_layer_and_number_answers(
+    handlers: InspectHandlers, tmp_path: Path
+) -> None:
     for path in odd_pictures(tmp_path):
-        _, listed = desk.drop([str(path)], [])
+        _, listed = handlers.drop([str(path)], [])
         key = listed.value[-1]
-        board = desk.redraw("", [key], "", *USUAL)
+        board = handlers.redraw("", [key], "", *USUAL)
         assert board.panes[0].title == path.name
-        assert desk.measure([key])[0].visible
+        assert handlers.measure([key])[0].visible
 
 
 def test_good_files_of_a_drop_are_taken_and_bad_ones_named(
-    desk: InspectDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    handlers: InspectHandlers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda words, **_: said.append(words))
     good, bad = tmp_path / "good.png", written(tmp_path / "bad.png", b"x")
     Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(good)
-    _, listed = desk.drop([str(bad), str(good)], [])
+    _, listed = handlers.drop([str(bad), str(good)], [])
     assert len(listed.value) == 1
     assert listed.value[0].startswith("file-")
     assert len(said) == 1
