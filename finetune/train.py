@@ -81,8 +81,9 @@ def _train(
     trainer = _opened(run, config, reporter)
     trainer.restore(from_step=from_step)
     how = trainer.train()
-    if config.output.trackers:
-        trainer.accelerator.end_training()
+    # With the last one done: a process that ends while gloo's threads still run is aborted.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
     place = f"after step {trainer.step} of {config.schedule.num_steps}"
     return how, "all steps are done" if how == "done" else f"stopped {place}; resume it to go on"
 

@@ -54,13 +54,17 @@ class Gallery:
         Under a `picture_id` that was chosen before (`new_picture_id`) it may be asked again, and keeps one picture.
         """
         height, width = image.shape[:2]
-        picture_id = new_picture_id() if picture_id is None else picture_id
-        if self._database.row("SELECT 1 FROM pictures WHERE id = ?", (picture_id,)) is not None:
+        if picture_id is None:
+            picture_id = next(one for one in iter(new_picture_id, "") if not self._has(one))
+        elif self._has(picture_id):
             return self.get(picture_id)
         record = replace(record, id=picture_id, created_at=time.time())
         self.files.write(picture_id, image, record)
         self._insert(width, height, record)
         return self.get(picture_id)
+
+    def _has(self, picture_id: str) -> bool:
+        return self._database.row("SELECT 1 FROM pictures WHERE id = ?", (picture_id,)) is not None
 
     def get(self, picture_id: str) -> Picture:
         """Raises ValueError if there is no such picture, or its row is broken and its file gone."""
@@ -277,5 +281,5 @@ class Gallery:
 
 
 def new_picture_id() -> str:
-    """Such as 20260214-093015-1f3a: UTC, and four digits against two in one second."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """Such as 20260214-093015-1f3a9c02: UTC, and eight digits, so that a second may see thousands."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"

@@ -222,8 +222,7 @@ def wire_dataset_room(room: DatasetRoom, handlers: DatasetHandlers, demo: gr.Blo
     )
     grid.turn(handlers.turn, shown, page, **QUEUED_EACH)
     news = [*page, choice.plot, pictures.plotted]
-    # Sent again while one is unanswered: an answer whose stream Gradio ended too early comes with the next one's.
-    grid.news(handlers.news, [*shown, pictures.page, pictures.plotted], news, **QUEUED_EACH)
+    grid.news(handlers.news, [*shown, pictures.page, pictures.plotted], news, **QUEUED)
     wire_caption_tools(choice.bulk, choice.captioner, source, handlers)
 
 

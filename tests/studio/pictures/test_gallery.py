@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -85,6 +86,21 @@ def test_what_people_remember_of_a_picture_finds_it(
         table.execute("UPDATE pictures SET record = '{half' WHERE id = ?", (found,))
     assert gallery.count(Listed("sea")) == 1
     assert gallery.count(Listed("424242")) == 0
+
+
+def test_two_pictures_of_one_second_never_share_a_name(
+    gallery: Gallery, add: Callable[..., Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(("0000000a", "0000000a", "0000000b"))
+    monkeypatch.setattr(
+        "studio.pictures.gallery.secrets", SimpleNamespace(token_hex=lambda _bytes: next(drawn))
+    )
+    monkeypatch.setattr(
+        "studio.pictures.gallery.datetime", SimpleNamespace(now=lambda _zone: datetime(2026, 2, 14, 9, 30))
+    )
+    first, second = add("a first"), add("a second")
+    assert (first.id, second.id) == ("20260214-093000-0000000a", "20260214-093000-0000000b")
+    assert [picture.record.settings.prompt for picture in gallery.pictures()] == ["a second", "a first"]
 
 
 def test_orders_and_what_a_list_is_narrowed_to(gallery: Gallery, new_request: NewRequest) -> None:
