@@ -109,7 +109,7 @@ def test_selected_pictures_are_saved_and_stand_side_by_side(
     card(gallery, "a calm sea at night").click()
     card(gallery, "mountains at dusk").click(modifiers=["Control"])
     downloads: list[Download] = []
-    gallery.on("download", downloads.append)
+    gallery.on("download", lambda download: downloads.append(download))
     gallery.get_by_role("button", name="Download", exact=True).click()
     until(gallery, lambda: len(downloads) == 2)
     chosen = [pictures[prompt] for prompt in ("a calm sea at night", "mountains at dusk")]

@@ -68,6 +68,23 @@ def test_news_asked_for_while_the_stream_ends_come_all_the_same(
     expect_chip(page, "by hand", "1")
 
 
+def test_no_stream_of_answers_is_dropped_before_its_end(
+    new_page: NewPage, room_server: Server, root: Path
+) -> None:
+    """The server takes one that is dropped for a closed tab, and forgets what the tab has sent since."""
+    page: Page = new_page(room_server.url)
+    ended: list[str] = []
+    dropped: list[str] = []
+    page.on("requestfinished", lambda request: ended.append(request.url))
+    page.on("requestfailed", lambda request: dropped.append(request.url))
+    choose_dataset(page, room_server.url, root)
+    for resolution_px, trained in (("256", "22"), ("192", "22"), ("512", "0")):
+        page.get_by_label("Resolution (px)").fill(resolution_px)
+        expect_chip(page, "to train on", trained)
+    until(page, lambda: sum("/queue/data" in url for url in ended) >= 4)
+    assert not [url for url in dropped if "/queue/data" in url]
+
+
 def test_an_answer_to_what_was_asked_for_before_takes_no_layer_away(page: Page, server: Server) -> None:
     add_picture(server.gallery, "the first chart", image=chart(1536, 1536))
     page.get_by_role("tab", name="Inspect").click()
