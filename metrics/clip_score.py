@@ -1,9 +1,9 @@
-"""CLIPScore: 100 times the cosine between a picture and its prompt (Hessel et al., 2021), by any CLIP in stock layout.
+"""CLIPScore: 100 times the cosine between a picture and its prompt (Hessel et al., 2021), by any CLIP.
 
 The published numbers use ViT-B/16. A prompt longer than the model reads is split where sentences or phrases end, its
 parts are embedded and averaged, and the result says how many parts there were; nothing is cut off unless that is asked
 for, to compare with published numbers. Imports torch.
-Not here: which files a model needs (`metrics.weights`).
+Not here: opening a model (`metrics.clip_models`), where models lie (`metrics.weights`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+from torch import Tensor
 
+from metrics.clip_models import opened_clip
 from metrics.weights import CLIP_B16, Weights, found
 
 LongPrompts = Literal["split", "cut"]
@@ -51,17 +52,10 @@ class ClipScorer:
         """
         self.place = place = found(source) if isinstance(source, Weights) else str(source)
         try:
-            self.model: Any = CLIPModel.from_pretrained(place, dtype=dtype).to(device).eval()
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(place)
-            self.processor: Any = CLIPImageProcessor.from_pretrained(place)
-        except OSError as error:  # nothing cached and no network, or a folder of something else
+            self.clip = opened_clip(place, device=device, dtype=dtype)
+        except ValueError as error:  # nothing cached and no network, or a folder of something else
             remedy = source.remedy() if isinstance(source, Weights) else "name a folder that holds a CLIP"
-            raise ValueError(f"{place} could not be opened as a CLIP; {remedy}") from error
-        self.device, self.dtype = device, dtype
-        # Some folders leave the tokenizer without a limit; the text tower always has one.
-        self.max_tokens = min(
-            self.tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings
-        )
+            raise ValueError(f"{error}; {remedy}") from error
 
     def scores(
         self,
@@ -99,9 +93,7 @@ class ClipScorer:
         rows = []
         for start in range(0, len(images), batch_size):
             batch = [Image.fromarray(image) for image in images[start : start + batch_size]]
-            pixels = self.processor(batch, return_tensors="pt").pixel_values
-            out = self.model.vision_model(pixel_values=pixels.to(self.device, self.dtype))
-            rows.append(self.model.visual_projection(out.pooler_output).double().cpu().numpy())
+            rows.append(_numbers(self.clip.see(batch)))
         stacked = np.concatenate(rows)
         return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True))
 
@@ -109,26 +101,15 @@ class ClipScorer:
     def embed_prompt(self, prompt: str) -> tuple[NDArray[np.float64], int]:
         """((D,) of length 1, how many parts it was read in)."""
         parts = self.parts(prompt)
-        tokens = self.tokenizer(parts, padding=True, return_tensors="pt").to(self.device)
-        out = self.model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
-        rows = self.model.text_projection(out.pooler_output).double().cpu().numpy()
+        rows = _numbers(self.clip.read(parts))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         mean = rows.mean(0)
         return np.asarray(mean / np.linalg.norm(mean)), len(parts)
 
     @torch.inference_mode()
     def embed_start(self, prompt: str) -> NDArray[np.float64]:
-        """(D,) of length 1, of the first tokens alone, as the published evaluation reads a long prompt.
-
-        What it calls (torchmetrics 1.5, `functional.multimodal.clip_score`) cuts the tokens where the model ends and
-        the end mark goes with the rest; pooling then takes whatever token has the highest number.
-        """
-        tokens = self.tokenizer(prompt, truncation=False, verbose=False, return_tensors="pt").to(self.device)
-        out = self.model.text_model(
-            input_ids=tokens.input_ids[:, : self.max_tokens],
-            attention_mask=tokens.attention_mask[:, : self.max_tokens],
-        )
-        row = self.model.text_projection(out.pooler_output).double().cpu().numpy()[0]
+        """(D,) of length 1, of the first tokens alone, as the published evaluation reads a long prompt."""
+        row = _numbers(self.clip.read_start(prompt))[0]
         return np.asarray(row / np.linalg.norm(row))
 
     def parts(self, prompt: str) -> list[str]:
@@ -136,7 +117,11 @@ class ClipScorer:
         return _split(prompt.strip(), self._fits)
 
     def _fits(self, text: str) -> bool:
-        return len(self.tokenizer(text, truncation=False, verbose=False).input_ids) <= self.max_tokens
+        return self.clip.count_tokens(text) <= self.clip.max_tokens
+
+
+def _numbers(rows: Tensor) -> NDArray[np.float64]:
+    return np.asarray(rows.double().cpu().numpy())
 
 
 def _split(text: str, fits: Any, level: int = 0) -> list[str]:

@@ -80,8 +80,8 @@ class ClipExtractor:
 
     def __init__(self, scorer: ClipScorer | None = None, *, device: str = "cpu") -> None:
         self.scorer = ClipScorer(CLIP_L14_336, device=device) if scorer is None else scorer
-        config = self.scorer.model.config
-        self.name = f"clip/{self.scorer.place}/{config.projection_dim}/{config.vision_config.image_size}"
+        clip = self.scorer.clip
+        self.name = f"clip/{self.scorer.place}/{clip.width}/{clip.side_px}"
 
     def features(self, images: Sequence[NDArray[np.uint8]]) -> Features:
         return self.scorer.embed_images(images)

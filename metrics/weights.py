@@ -15,7 +15,12 @@ MICRO_CLIP = Path(__file__).resolve().parents[1] / "assets" / "micro-4k-clip"
 
 HUB_TIMEOUT_S = 10.0
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+OPEN_CLIP_HUB = "hf-hub:"
+"""Before the hub id of a model that OpenCLIP opens, as OpenCLIP writes it."""
+
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+
+_HUB_ID = re.compile(rf"(?:{OPEN_CLIP_HUB})?[\w-][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Weights:
             return f"download {self.url} ({self.size}, {self.licence}) and name the file in {self.variable}"
         return (
             f"download {self.hub_id} ({self.size}, {self.licence}) with `hf download {self.hub_id}`, or set "
-            f"{self.variable} to a folder that holds it or to another hub id"
+            f"{self.variable} to a folder that holds it or to another hub id ({OPEN_CLIP_HUB}ID: by OpenCLIP)"
         )
 
 
@@ -68,7 +73,8 @@ AESTHETIC_HEAD = Weights(
 
 
 def found(weights: Weights) -> str:
-    """A folder that holds a model, or the hub id where it lies in the cache or can be fetched from.
+    """A folder that holds a model, or the hub id where it lies in the cache or can be fetched from; with `hf-hub:`
+    before it if OpenCLIP is to open it.
 
     Raises:
         ValueError: the named place is missing, or nothing is cached and the hub is switched off or does not answer.
@@ -112,11 +118,16 @@ def found_file(weights: Weights) -> Path:
 def _cached(hub_id: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(hub_id, "config.json"), str)
+    return isinstance(try_to_load_from_cache(*_config_of(hub_id)), str)
 
 
 def _ask_hub(hub_id: str) -> None:
     """One question without retries: a library that opens a model asks for each of its files, and six times each."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    get_hf_file_metadata(hf_hub_url(hub_id, "config.json"), timeout=HUB_TIMEOUT_S)
+    get_hf_file_metadata(hf_hub_url(*_config_of(hub_id)), timeout=HUB_TIMEOUT_S)
+
+
+def _config_of(hub_id: str) -> tuple[str, str]:
+    plain = hub_id.removeprefix(OPEN_CLIP_HUB)
+    return plain, "config.json" if plain == hub_id else OPEN_CLIP_CONFIG

@@ -123,7 +123,7 @@ def test_a_folder_of_something_else_gets_a_sentence(tmp_path: Path) -> None:
 
 def test_half_precision_gives_nearly_the_same_scores(scorer: ClipScorer) -> None:
     half = ClipScorer(MICRO, dtype=torch.float16)
-    assert next(half.model.parameters()).dtype == torch.float16
+    assert next(half.clip.model.parameters()).dtype == torch.float16
     for whole, halved in zip(scorer.scores(PICTURES, PROMPTS), half.scores(PICTURES, PROMPTS), strict=True):
         assert halved.value == pytest.approx(whole.value, abs=0.5)
 
