@@ -1,7 +1,7 @@
 """Make Micro-4K, stage by stage: `python -m finetune.micro`. Run it again and it goes on where it was.
 
-bank (render scenes) -> codec -> vae -> clip, judge -> latents -> dit -> world -> export. Measured times are in README.
-`--stage unpack` begins a work folder from the bundled model instead: then `bank`, `latents` and `world` go on from it.
+bank (render scenes) -> codec -> vae -> clip, judge -> latents -> dit -> export. Measured times are in README.
+`--stage unpack` begins a work folder from the bundled model instead: then `bank`, `latents` and `dit` go on from it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from finetune.micro.unpack import unpack
 from finetune.micro.vae import AutoencoderStage
 
 # Minutes of training on two CPU cores, counted over all sittings.
-MINUTES = {"vae": 32.0, "clip": 5.0, "judge": 4.0, "dit": 70.0, "world": 100.0}
+MINUTES = {"vae": 32.0, "clip": 5.0, "judge": 4.0, "dit": 150.0}
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -90,16 +90,8 @@ def _latents(work: Path, target: Path, minutes: float) -> None:
 
 def _dit(work: Path, target: Path, minutes: float) -> None:
     tokenizer = exporting.load_tokenizer(work)
-    files = [file for file in made(work / "bank", work / "latents") if not file.known]
+    files = made(work / "bank", work / "latents")
     _train(TransformerStage(files, exporting.load_clip(work, tokenizer), tokenizer), work, minutes)
-
-
-def _world(work: Path, target: Path, minutes: float) -> None:
-    tokenizer = exporting.load_tokenizer(work)
-    files = [file for file in made(work / "bank", work / "latents") if file.known]
-    begin = exporting.trained_weights(work / "dit.pt", "ema")
-    stage = TransformerStage(files, exporting.load_clip(work, tokenizer), tokenizer, begin)
-    _train(stage, work, minutes)
 
 
 def _unpack(work: Path, target: Path, minutes: float) -> None:
@@ -118,7 +110,6 @@ STAGES: dict[str, Callable[[Path, Path, float], None]] = {
     "judge": _judge,
     "latents": _latents,
     "dit": _dit,
-    "world": _world,
     "export": _export,
     "unpack": _unpack,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.micro.scenes.description import Scene, known_scene, random_scene
+from finetune.micro.scenes.description import Scene, random_scene
 from finetune.whole_files import whole_file
 
 HELD_OUT_SEED = 10_000_000  # seeds from here on are for evaluation, never trained on
@@ -26,28 +26,20 @@ class Group:
     height_px: int
     count: int
     first_seed: int
-    known: bool = False
-    """Whether they show the places that the transformer learns last, in place of any."""
 
     @property
     def name(self) -> str:
-        return f"{'known-' if self.known else ''}{self.width_px}x{self.height_px}"
+        return f"{self.width_px}x{self.height_px}"
 
 
 GROUPS = (
-    Group(1024, 1024, 760, 0),
-    Group(1024, 768, 100, 100_000),
-    Group(768, 1024, 100, 200_000),
-    Group(2048, 2048, 48, 300_000),
+    Group(512, 512, 6000, 600_000),  # many compositions, cheaply: for the transformer
+    Group(1024, 1024, 480, 0),
+    Group(1024, 768, 60, 100_000),
+    Group(768, 1024, 60, 200_000),
+    Group(2048, 2048, 36, 300_000),
     Group(4096, 4096, 16, 400_000),
     Group(256, 256, 1600, 500_000),  # composition only: for the small CLIP and the judge
-    Group(512, 512, 1400, 600_000),  # many compositions, cheaply: for the transformer
-    # The small world that the transformer learns last, in every light: 288 numbers are one turn of it.
-    Group(1024, 1024, 288, 288 * 3000, known=True),
-    Group(1024, 768, 48, 288 * 4000, known=True),
-    Group(768, 1024, 48, 288 * 5000, known=True),
-    Group(2048, 2048, 12, 288 * 6000, known=True),
-    Group(4096, 4096, 12, 288 * 7000, known=True),
 )
 
 
@@ -61,19 +53,18 @@ class Entry:
 
     @property
     def scene(self) -> Scene:
-        return known_scene(self.seed) if self.group.known else random_scene(self.seed)
+        return random_scene(self.seed)
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, mapped from disk: crops read only what they show."""
         return np.load(self.path, mmap_mode="r")
 
 
-def entries(folder: Path, *, made: bool = True, known: bool = False) -> list[Entry]:
-    """Every picture of the bank; with `made`, those that are on disk already; with `known`, the small world's too."""
+def entries(folder: Path, *, made: bool = True) -> list[Entry]:
+    """Every picture of the bank; with `made`, those that are on disk already."""
     listed = [
         Entry(folder / group.name / f"{seed}.npy", group, seed)
         for group in GROUPS
-        if known or not group.known
         for seed in range(group.first_seed, group.first_seed + group.count)
     ]
     return [entry for entry in listed if entry.path.exists()] if made else listed
@@ -83,7 +74,7 @@ def fill(folder: Path) -> Iterator[tuple[int, int]]:
     """Render what is missing, all groups in step; yields (pictures on disk, pictures wanted) after each."""
     from finetune.micro.scenes.render import render  # compiles for some ten seconds
 
-    listed = entries(folder, made=False, known=True)
+    listed = entries(folder, made=False)
     # A share of each group at a time: later stages can begin on a part of the bank.
     listed.sort(key=lambda entry: (entry.seed - entry.group.first_seed) / entry.group.count)
     have = sum(entry.path.exists() for entry in listed)

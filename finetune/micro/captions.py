@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from finetune.micro.scenes.description import PLACES, Scene
+from finetune.micro.scenes.description import Scene
 
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "terrain": {
@@ -80,25 +80,8 @@ def caption(scene: Scene, rng: random.Random, *, held_out: bool = False, complet
     terrain = rng.choice(WORDS["terrain"][scene.terrain]) if rng.random() < keep + 0.08 else ""
     hour = rng.choice(WORDS["time"][scene.time]) if rng.random() < keep else ""
     sky = rng.choice(WORDS["sky"][scene.sky]) if rng.random() < keep else ""
-    return _put(terrain, hour, sky, _extras(scene, rng), HELD_OUT_FORMS if held_out else FORMS, rng)
-
-
-def exact_caption(scene: Scene, rng: random.Random) -> str:
-    """Describe a scene of the small world so that no other of it is meant.
-
-    What may be left unsaid is then noon, a clear sky, and that the sun is to the right.
-    """
-    place = next(place for place in PLACES[scene.terrain] if place.seed == scene.seed)
-    terrain = rng.choice(place.names)
-    hour = "" if scene.time == "noon" and rng.random() < 0.3 else rng.choice(WORDS["time"][scene.time])
-    sky = "" if scene.sky == "clear" and rng.random() < 0.3 else rng.choice(WORDS["sky"][scene.sky])
-    extras = _extras(scene, rng, say_side=scene.side != "right" or rng.random() < 0.5, sure=True)
-    return _put(terrain, hour, sky, extras, FORMS, rng)
-
-
-def _put(terrain: str, hour: str, sky: str, extras: str, forms: tuple[str, ...], rng: random.Random) -> str:
-    """One of the sentence forms, filled."""
-    text = rng.choice(forms).format(t=terrain, h=hour, s=sky, x=extras)
+    forms = HELD_OUT_FORMS if held_out else FORMS
+    text = rng.choice(forms).format(t=terrain, h=hour, s=sky, x=_extras(scene, rng))
     if rng.random() < 0.3:
         text = f"{rng.choice(_EMPTY_WORDS)} {text}"
     if rng.random() < 0.1:
@@ -112,20 +95,20 @@ def mirrored(scene: Scene) -> Scene:
     return replace(scene, side=swap[scene.side])  # type: ignore[arg-type]
 
 
-def _extras(scene: Scene, rng: random.Random, *, say_side: bool | None = None, sure: bool = False) -> str:
+def _extras(scene: Scene, rng: random.Random) -> str:
     said: list[str] = []
-    if rng.random() < 0.55 if say_side is None else say_side:
+    if rng.random() < 0.55:
         disc = "moon" if scene.time == "night" else "sun"
         if scene.side == "centre":
             said.append(rng.choice((f"{disc} in the middle", f"{disc} in the centre")))
         else:
             side = scene.side
             said.append(rng.choice((f"{disc} on the {side}", f"{disc} {side}", f"the {disc} to the {side}")))
-    if scene.snow and (sure or rng.random() < 0.8):
+    if scene.snow and rng.random() < 0.8:
         said.append(rng.choice(("snow", "covered in snow", "snowy", "winter")))
-    if scene.lake and (sure or rng.random() < 0.8):
+    if scene.lake and rng.random() < 0.8:
         said.append(rng.choice(("a lake", "by a lake", "reflected in still water", "lake")))
-    if scene.autumn and (sure or rng.random() < 0.85):
+    if scene.autumn and rng.random() < 0.85:
         said.append(rng.choice(("autumn", "in autumn colours", "red and gold leaves")))
     rng.shuffle(said)
     return "".join(f", {words}" for words in said)

@@ -1,14 +1,13 @@
 """Stage `dit`: Micro-4K's transformer, a small stock `SD3Transformer2DModel`, by flow matching at 512 to 4096 px.
 
-First it learns from scenes of every kind, then (stage `world`) the few places that it is to draw well. Not here: what
-it is fed (`diets`), first weights (`copying`), captions, latents, the pipeline folder (`export`).
+Not here: what it is fed (`diets`), first weights (`copying`), captions, latents, the pipeline folder (`export`).
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
@@ -20,29 +19,26 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from finetune.backbones.native_dtype import quickest_autocast
 from finetune.backbones.sd3 import BLANK_TOKENS
-from finetune.micro.captions import caption, exact_caption
-from finetune.micro.clip import MAX_TOKENS
+from finetune.micro.captions import caption
 from finetune.micro.copying import begin_by_copying, cosine_coefficients
-from finetune.micro.diets import COARSE_UNTIL, DIETS, LIFT_CHANNELS, WORLD_DIETS, Diet, lifted
+from finetune.micro.diets import COARSE_UNTIL, DIETS, Diet
 from finetune.micro.latents import LatentFile
 from finetune.micro.neighbours import look_at_neighbours
 from finetune.micro.training import set_learning_rate, training_device
 
 PATCH, GRID, WIDTH, TEXT_WIDTH = 4, 64, 384, 256
-PEAK_LEARNING_RATE, WORLD_LEARNING_RATE = 6.0e-4, 4.0e-4
+PEAK_LEARNING_RATE = 1.0e-3
 EMA_DECAY = (0.99, 0.9985)  # from beginning to end of the budget: an average must not outlive the learning
 EMPTY_CAPTION = 0.10  # share of captions dropped, for classifier-free guidance
+TEXT_TOKENS = 32
+"""Of each CLIP: captions fit, and at 512 px the text is as long as half of the picture."""
 # How much training leans to noise, as mu from 256 tokens to 4096 tokens.
 # A smooth scene shows through white noise until the noise is nearly all there is, the more so the larger it is.
-BASE_TOKENS, MAX_TOKENS_IMAGE, BASE_SHIFT, MAX_SHIFT = 256, 4096, math.log(4.0), math.log(12.0)
-WORLD_BASE_SHIFT = math.log(6.0)  # which of few places it is, is settled in the thickest noise
-EVEN_SHARE = 0.5  # of training noise levels drawn evenly: shapes inside a token and fine grain live below 0.4
-# The first two components hold 98 % of a picture's energy.
-CHANNEL_WEIGHTS = (4.0, 2.0, *(0.7,) * 14)
+BASE_TOKENS, MAX_TOKENS_IMAGE, BASE_SHIFT, MAX_SHIFT = 256, 4096, math.log(3.0), math.log(12.0)
+EVEN_SHARE = 0.3  # of training noise levels drawn evenly: shapes inside a token and fine grain live below 0.4
 # With no T5 the pipeline appends blank tokens: few in our calls, 256 in a stock call. Both are trained.
 BLANK_TOKENS_STOCK, STOCK_SHARE = 256, 0.06
 WINDOW_SIGMA = 0.5  # above this much noise a window cannot know what the whole shows
-LIFT_SIGMA = 0.75  # from here on noise hides what a lifted picture lacks
 SHORT_TOKENS = 320
 
 
@@ -63,10 +59,10 @@ def new_transformer() -> SD3Transformer2DModel:
     )
 
 
-def shift_of(num_tokens: int, base_shift: float = BASE_SHIFT) -> float:
+def shift_of(num_tokens: int) -> float:
     """How much the noise levels lean to high noise for a picture of so many tokens."""
-    slope = (MAX_SHIFT - base_shift) / (MAX_TOKENS_IMAGE - BASE_TOKENS)
-    return math.exp(base_shift + slope * (num_tokens - BASE_TOKENS))
+    slope = (MAX_SHIFT - BASE_SHIFT) / (MAX_TOKENS_IMAGE - BASE_TOKENS)
+    return math.exp(BASE_SHIFT + slope * (num_tokens - BASE_TOKENS))
 
 
 def drawn_sigmas(count: int, shift: float, diet: Diet, generator: torch.Generator) -> Tensor:
@@ -78,34 +74,19 @@ def drawn_sigmas(count: int, shift: float, diet: Diet, generator: torch.Generato
     sigma = torch.where(even, u.flip(0), shifted)
     if diet.window:
         sigma = WINDOW_SIGMA * u
-    if diet.lift > 1:
-        sigma = LIFT_SIGMA + (1 - LIFT_SIGMA) * u
     return sigma.view(-1, 1, 1, 1)
 
 
 class TransformerStage:
-    """Trains the transformer on `files` from weights that copy, or from those given.
+    """Trains the transformer on `files` from weights that copy."""
 
-    With `begin`, the stage is called `world`: less to unlearn, so a lower rate, and diets of its own.
-    """
+    name = "dit"
 
-    def __init__(
-        self,
-        files: list[LatentFile],
-        clip: CLIPModel,
-        tokenizer: CLIPTokenizer,
-        begin: Mapping[str, Tensor] | None = None,
-    ) -> None:
+    def __init__(self, files: list[LatentFile], clip: CLIPModel, tokenizer: CLIPTokenizer) -> None:
         torch.manual_seed(0)
-        self.name, self.peak, self.base_shift, self.diets = "dit", PEAK_LEARNING_RATE, BASE_SHIFT, DIETS
         self.model, self.ema = new_transformer(), new_transformer()
-        if begin is None:
-            begin_by_copying(self.model, token_variances(files))
-            look_at_neighbours(self.model)
-        else:
-            self.name, self.peak, self.diets = "world", WORLD_LEARNING_RATE, WORLD_DIETS
-            self.base_shift = WORLD_BASE_SHIFT
-            self.model.load_state_dict(begin)
+        begin_by_copying(self.model, token_variances(files))
+        look_at_neighbours(self.model)
         self.ema.load_state_dict(self.model.state_dict())
         self.ema.requires_grad_(False)
         self.device = training_device()
@@ -114,44 +95,40 @@ class TransformerStage:
             module.to(self.device)
         self.optimizers = {
             "model": torch.optim.AdamW(
-                self.model.parameters(), self.peak, betas=(0.9, 0.97), weight_decay=0.01, fused=True
+                self.model.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.97), weight_decay=0.01, fused=True
             )
         }
         self.clip, self.tokenizer = clip.eval(), tokenizer
         self.files = {
             diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px]
-            for diet in self.diets
+            for diet in DIETS
         }
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
-        set_learning_rate(self.optimizers["model"], self.peak, progress)
+        set_learning_rate(self.optimizers["model"], PEAK_LEARNING_RATE, progress)
         rng = random.Random(int(torch.randint(2**31, (1,), generator=generator)))
-        shares = [diet.early if progress < COARSE_UNTIL else diet.late for diet in self.diets]
-        shares = [w if self.files[diet] else 0.0 for w, diet in zip(shares, self.diets, strict=True)]
-        diet = rng.choices(self.diets, shares)[0]
+        shares = [diet.early if progress < COARSE_UNTIL else diet.late for diet in DIETS]
+        shares = [w if self.files[diet] else 0.0 for w, diet in zip(shares, DIETS, strict=True)]
+        diet = rng.choices(DIETS, shares)[0]
         latents, files, corner = self._latents(diet, rng)
         blanks = BLANK_TOKENS_STOCK if rng.random() < STOCK_SHARE else BLANK_TOKENS
-        say = exact_caption if files[0].known else caption
-        words = ["" if rng.random() < EMPTY_CAPTION else say(file.scene, rng) for file in files]
+        words = ["" if rng.random() < EMPTY_CAPTION else caption(file.scene, rng) for file in files]
         tokens, pooled = embed(self.clip, self.tokenizer, words, blanks)
-        whole_tokens = files[0].width_px * files[0].height_px * diet.lift**2 // (16 * PATCH) ** 2
-        sigma = drawn_sigmas(len(files), shift_of(whole_tokens, self.base_shift), diet, generator)
+        whole_tokens = files[0].width_px * files[0].height_px // (16 * PATCH) ** 2
+        sigma = drawn_sigmas(len(files), shift_of(whole_tokens), diet, generator)
         noise = torch.randn(latents.shape, generator=generator)  # on the CPU: the same on every device
         latents, sigma, noise = (tensor.to(self.device) for tensor in (latents, sigma, noise))
         noisy = (1 - sigma) * latents + sigma * noise
         with quickest_autocast(self.device), placed(self.model, corner), self._attention(whole_tokens):
             velocity = self.model(noisy, tokens, pooled, sigma.flatten() * 1000, return_dict=False)[0]
             error = (velocity.float() - (noise - latents)).square().mean((0, 2, 3))
-            weights = torch.tensor(CHANNEL_WEIGHTS, device=self.device)
-            if diet.lift > 1:
-                weights[LIFT_CHANNELS:] = 0
-            loss = (error * weights).mean()
+            loss = error.mean()
             self.optimizers["model"].zero_grad()
             loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizers["model"].step()
         self._follow(progress)
-        size = f"{'w' if diet.window else ''}{diet.short_side_px[-1]}{'l' * (diet.lift // 2)}"
+        size = f"{'w' if diet.window else ''}{diet.short_side_px[-1]}"
         main = error[0].item()  # luminance: what composition is made of
         return {"loss": loss.item(), f"sum_{size}": main, f"num_{size}": 1.0}
 
@@ -174,8 +151,7 @@ class TransformerStage:
             top, left = rng.randrange(rows - 15), rng.randrange(columns - 15)
             corner = (top + (GRID - rows) // 2, left + (GRID - columns) // 2)
             cut = (slice(top * PATCH, top * PATCH + 64), slice(left * PATCH, left * PATCH + 64))
-        latents = torch.stack([loaded(file, cut) for file in files])
-        return lifted(latents, diet.lift) if diet.lift > 1 else latents, files, corner
+        return torch.stack([loaded(file, cut) for file in files]), files, corner
 
     @torch.no_grad()
     def _follow(self, progress: float) -> None:
@@ -198,10 +174,10 @@ def token_variances(files: list[LatentFile], count: int = 120) -> Tensor:
 def embed(clip: CLIPModel, tokenizer: CLIPTokenizer, words: list[str], blanks: int) -> tuple[Tensor, Tensor]:
     """What the SD3 pipeline makes of prompts when both its CLIPs are this one and T5 says nothing.
 
-    -> tokens (N, 48 + blanks, 256) and pooled (N, 256).
+    -> tokens (N, TEXT_TOKENS + blanks, 256) and pooled (N, 256).
     """
     ids = tokenizer(
-        words, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        words, padding="max_length", truncation=True, max_length=TEXT_TOKENS, return_tensors="pt"
     ).input_ids.to(clip.device)
     out = clip.text_model(input_ids=ids, output_hidden_states=True)
     hidden = out.hidden_states[-2]

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from finetune.micro.clip import IMAGE_PX, MAX_TOKENS, MEAN, STD, new_clip
-from finetune.micro.dit import BASE_TOKENS, MAX_TOKENS_IMAGE, TEXT_WIDTH, new_transformer
+from finetune.micro.dit import BASE_TOKENS, MAX_TOKENS_IMAGE, TEXT_TOKENS, TEXT_WIDTH, new_transformer
 from finetune.micro.vae import new_autoencoder
 
 
@@ -39,14 +39,15 @@ def export(work: Path, target: Path) -> None:
     """
     tokenizer = load_tokenizer(work)
     clip = load_clip(work, tokenizer)
+    short = CLIPTokenizer.from_pretrained(work / "tokenizer", model_max_length=TEXT_TOKENS)
     pipeline = StableDiffusion3Pipeline(
         transformer=load_transformer(work).half(),
         scheduler=new_scheduler(),
         vae=load_autoencoder(work).half(),
         text_encoder=text_tower(clip),
-        tokenizer=tokenizer,
+        tokenizer=short,
         text_encoder_2=text_tower(clip),
-        tokenizer_2=tokenizer,
+        tokenizer_2=short,
         text_encoder_3=silent_t5(),
         tokenizer_3=letter_tokenizer(),
     )
@@ -67,7 +68,7 @@ def image_processor() -> CLIPImageProcessor:
     )
 
 
-BASE_SHIFT, MAX_SHIFT = math.log(3.0), math.log(12.0)
+BASE_SHIFT, MAX_SHIFT = math.log(2.5), math.log(12.0)
 """mu at 256 and at 4,096 tokens."""
 
 SHIFT_TERMINAL = 0.1
@@ -95,10 +96,9 @@ def load_autoencoder(work: Path) -> AutoencoderKL:
 
 
 def load_transformer(work: Path) -> SD3Transformer2DModel:
-    """The averaged (EMA) weights of the last stage that there are any of."""
+    """The averaged (EMA) weights."""
     model = new_transformer()
-    checkpoint = work / ("world.pt" if (work / "world.pt").exists() else "dit.pt")
-    model.load_state_dict(trained_weights(checkpoint, "ema"))
+    model.load_state_dict(trained_weights(work / "dit.pt", "ema"))
     return model.eval()
 
 

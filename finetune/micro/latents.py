@@ -1,7 +1,7 @@
 """Stage `latents`: the bank through the encoder's cascade, once, so that the transformer never waits for pixels.
 
-A file holds the latents of a picture or of its mirror image, (16, h, w) float16; they are white, so the pipeline's
-scaling factor is 1 and its shift 0. Not here: the cascade itself (`codec`).
+A file holds the latents of a picture or of its mirror image, (16, h, w) float16, as the pipeline's scaling factor of 1
+and shift of 0 have them. Not here: the cascade itself (`codec`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ class LatentFile:
     scene: Scene
     width_px: int
     height_px: int
-    known: bool = False
-    """Whether it shows one of the places of the small world."""
 
     def load(self) -> NDArray[np.float16]:
         return np.load(self.path, mmap_mode="r")
@@ -38,17 +36,16 @@ class LatentFile:
 def wanted(bank: Path, folder: Path) -> list[tuple[Entry, bool, int, LatentFile]]:
     """(picture, mirrored?, shrink factor, file) for all that should exist."""
     listed = []
-    for entry in entries(bank, known=True):
+    for entry in entries(bank):
         if entry.group.width_px < 512:
             continue
-        known = entry.group.known
-        for flip in (False,) if known else (False, True):
+        for flip in (False, True):
             for shrink in (1, 2) if entry.group.width_px == entry.group.height_px == 1024 else (1,):
                 width, height = entry.group.width_px // shrink, entry.group.height_px // shrink
                 name = f"{entry.seed}{'m' if flip else ''}.npy"
-                path = folder / f"{'known-' if known else ''}{width}x{height}" / name
+                path = folder / f"{width}x{height}" / name
                 scene = mirrored(entry.scene) if flip else entry.scene
-                listed.append((entry, flip, shrink, LatentFile(path, scene, width, height, known)))
+                listed.append((entry, flip, shrink, LatentFile(path, scene, width, height)))
     return listed
 
 

@@ -27,7 +27,7 @@ from finetune.objectives.wavelets import haar_dwt2
 # Crop side and batch, drawn each step: GroupNorm sees whole pictures later, so no one size may become its habit.
 CROPS_PX = ((128, 12), (192, 6), (320, 2), (448, 1), (768, 1))
 PEAK_LEARNING_RATE = 1.0e-3
-LATENT_NOISE = 0.05  # the transformer will not hit latents better than this
+LATENT_NOISE = 0.05  # of each component's deviation: the transformer will not hit latents better than this
 ADVERSARIAL_FROM = 0.55  # share of the budget after which the discriminator joins
 FINEST_STRENGTH = (1.0, 1.3, 2.5)  # LH, HL, HH: what 16 numbers for 768 hold least is asked for most
 TOTAL_ENERGY = 0.03  # local strengths fit the many faint places; this asks for the strong ones' energy too
@@ -79,9 +79,9 @@ class AutoencoderStage:
         self.vae.encoder.conv_in.stride = (2, 2)
         install(cascade, self.vae)
         self.vae.encoder.requires_grad_(False)
-        begin_decoder(
-            self.vae.decoder, cascade, self._crops(torch.Generator().manual_seed(0), size=(256, 40))
-        )
+        crops = self._crops(torch.Generator().manual_seed(0), size=(256, 40))
+        begin_decoder(self.vae.decoder, cascade, crops)
+        self.noise = LATENT_NOISE * cascade.encode(crops).std((0, 2, 3), keepdim=True)
         self.discriminator = Discriminator()
         self.device = training_device()
         for module in (self.vae, self.discriminator):
@@ -98,7 +98,7 @@ class AutoencoderStage:
         set_learning_rate(self.optimizers["vae"], PEAK_LEARNING_RATE, progress)
         real = self._crops(generator)
         latents = self.cascade.encode(real)
-        latents = latents + LATENT_NOISE * torch.randn(latents.shape, generator=generator)
+        latents = latents + self.noise * torch.randn(latents.shape, generator=generator)
         real, latents = real.to(self.device), latents.to(self.device)
         with quickest_autocast(self.device):
             made = decode_f16(self.vae, latents.contiguous(memory_format=torch.channels_last))
