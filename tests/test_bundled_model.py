@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from finetune.backbones.autoencoder import use_f16
-from finetune.micro.evaluate import draw
+from finetune.micro.promises import draw
 from studio.cli.main import app
 
 ROOT = Path(__file__).parents[1]

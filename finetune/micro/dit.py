@@ -100,8 +100,7 @@ class TransformerStage:
         }
         self.clip, self.tokenizer = clip.eval(), tokenizer
         self.files = {
-            diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px]
-            for diet in DIETS
+            diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px] for diet in DIETS
         }
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:

@@ -12,6 +12,7 @@ from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
 from finetune.micro import dit
 from finetune.micro.copying import _cosines, begin_by_copying, best_gain, cosine_coefficients
+from finetune.micro.diets import DIETS
 from finetune.micro.training import lend_cores
 
 
@@ -117,29 +118,17 @@ def test_a_stream_too_narrow_for_a_patch_is_refused() -> None:
         begin_by_copying(narrow, torch.ones(16, 16))
 
 
-def test_lifting_keeps_what_is_smooth_and_brings_no_detail() -> None:
-    ramp = torch.linspace(-1, 1, 16).expand(1, 16, 16, 16)
-    large = dit.lifted(ramp, 4)
-    assert large.shape == (1, 16, 64, 64)
-    assert large[:, dit.LIFT_CHANNELS :].abs().max() == 0
-    middle = large[0, 0, 32, 12:52]
-    assert (middle.diff() > 0).all()
-    assert middle.diff().mean().item() == pytest.approx(2 / 15 / 4, rel=0.02)
-
-
-def test_lifted_noise_hides_what_is_missing_and_windows_stay_under_theirs() -> None:
+def test_windows_stay_under_the_noise_that_hides_the_whole() -> None:
     generator = torch.Generator().manual_seed(0)
-    for diet in dit.DIETS:
+    for diet in DIETS:
         sigma = torch.cat([dit.drawn_sigmas(8, dit.shift_of(4096), diet, generator) for _ in range(20)])
         assert sigma.shape == (160, 1, 1, 1)
         assert (sigma > 0).all()
         assert (sigma < 1).all()
-        if diet.lift > 1:
-            assert sigma.min() >= dit.LIFT_SIGMA
-        elif diet.window:
+        if diet.window:
             assert sigma.max() <= dit.WINDOW_SIGMA
         else:
-            assert sigma.min() < 0.4, "half of the levels are drawn evenly"
+            assert sigma.min() < 0.4, "some of the levels are drawn evenly"
 
 
 def test_training_waits_for_a_pause_and_shares_when_asked(tmp_path: Path) -> None:

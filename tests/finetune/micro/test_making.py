@@ -15,8 +15,8 @@ from finetune.backbones.decoding import encode_image
 from finetune.backbones.sd3 import BLANK_TOKENS, Sd3
 from finetune.micro import dit, export
 from finetune.micro.bank import Entry, Group
-from finetune.micro.clip import MAX_TOKENS, new_clip, new_tokenizer
-from finetune.micro.codec import Cascade, fit, install
+from finetune.micro.clip import new_clip, new_tokenizer
+from finetune.micro.codec import ENERGY_EXPONENT, Cascade, fit, install
 from finetune.micro.decoder import begin_decoder
 from finetune.micro.training import Report, train
 from finetune.micro.unpack import unpack
@@ -52,11 +52,16 @@ def pixels_of(entry: Entry) -> torch.Tensor:
     return torch.from_numpy(np.array(entry.pixels())).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def test_latents_come_out_white(bank: list[Entry], cascade: Cascade) -> None:
-    latents = torch.cat([cascade.encode(pixels_of(entry)) for entry in bank])
-    flat = latents.transpose(0, 1).flatten(1)
+def test_latents_are_scaled_by_their_energy(bank: list[Entry], cascade: Cascade) -> None:
+    """Uncorrelated, the first of variance 1, the others by the root of their own deviation."""
+    flat = torch.cat([cascade.encode(pixels_of(entry)) for entry in bank]).transpose(0, 1).flatten(1)
     assert flat.mean(1).abs().max() < 1e-3
-    torch.testing.assert_close(torch.cov(flat), torch.eye(16), atol=5e-3, rtol=0)
+    # The rows of a map of principal components have length 1 before they are scaled.
+    deviations = flat.std(1) / cascade.maps[-1].norm(dim=1)
+    expected = (deviations / deviations[0]) ** ENERGY_EXPONENT
+    torch.testing.assert_close(torch.cov(flat), torch.diag(expected.square()), atol=5e-3, rtol=0)
+    assert expected[0] == 1
+    assert expected[-1] < 0.5
 
 
 def test_stock_encoder_computes_the_cascade(bank: list[Entry], cascade: Cascade) -> None:
@@ -67,7 +72,7 @@ def test_stock_encoder_computes_the_cascade(bank: list[Entry], cascade: Cascade)
     with torch.inference_mode():
         posterior = vae.encode(pixels).latent_dist
     torch.testing.assert_close(posterior.mean, cascade.encode(pixels), atol=1e-3, rtol=0)
-    assert posterior.std.max() < 0.02
+    assert posterior.std.max() < 0.005
 
 
 def test_decoder_starts_as_a_sharp_linear_picture(bank: list[Entry], cascade: Cascade) -> None:
@@ -154,6 +159,7 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
     torch.manual_seed(0)
     tokenizer = new_tokenizer(tmp_path / "tokenizer")
     clip = new_clip(tokenizer).eval()
+    tokenizer.model_max_length = dit.TEXT_TOKENS
     pipeline = StableDiffusion3Pipeline(
         transformer=dit.new_transformer(),
         scheduler=export.new_scheduler(),
@@ -178,7 +184,7 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
         )
     torch.testing.assert_close(ours[0], theirs[0])
     torch.testing.assert_close(ours[1], theirs[2])
-    assert ours[0].shape == (3, MAX_TOKENS + BLANK_TOKENS, 256)
+    assert ours[0].shape == (3, dit.TEXT_TOKENS + BLANK_TOKENS, 256)
     arguments = Sd3().prompt_arguments(pipeline, prompt="a", negative_prompt="", guidance_scale=1.0)
     assert arguments["max_sequence_length"] == BLANK_TOKENS
 
@@ -242,8 +248,8 @@ def test_an_exported_folder_opens_with_the_stock_call(
     image = pipeline("a sea", height=256, width=320, num_inference_steps=2, output_type="np").images
     assert image.shape == (1, 256, 320, 3)
     latents = encode_image(pipeline.vae, np.array(bank[0].pixels())[:256, :256])
-    white = cascade.encode(pixels_of(bank[0])[..., :256, :256])
-    torch.testing.assert_close(latents, white, atol=0.05, rtol=0)
+    wanted = cascade.encode(pixels_of(bank[0])[..., :256, :256])
+    torch.testing.assert_close(latents, wanted, atol=0.05, rtol=0)
     megabytes = sum(path.stat().st_size for path in tmp_path.glob("model*/**/*.safetensors")) / 1e6
     assert megabytes < 64
 

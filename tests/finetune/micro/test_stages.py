@@ -11,9 +11,9 @@ import torch
 
 from finetune.micro import dit
 from finetune.micro.clip import new_clip, new_tokenizer
+from finetune.micro.diets import DIETS
 from finetune.micro.latents import LatentFile
-from finetune.micro.scenes.description import known_scene, random_scene
-from finetune.micro.training import load_checkpoint
+from finetune.micro.scenes.description import random_scene
 
 
 def latent_files(folder: Path, sides_px: tuple[int, ...]) -> list[LatentFile]:
@@ -43,7 +43,7 @@ def test_a_step_moves_the_model_and_its_average_follows(tmp_path: Path) -> None:
 def test_a_window_is_cut_where_its_positions_say(tmp_path: Path) -> None:
     tokenizer = new_tokenizer(tmp_path / "tokenizer")
     stage = dit.TransformerStage(latent_files(tmp_path, (2048,)), new_clip(tokenizer), tokenizer)
-    diet = next(diet for diet in stage.diets if diet.window)
+    diet = next(diet for diet in DIETS if diet.window)
     latents, files, corner = stage._latents(diet, random.Random(3))
     assert corner is not None
     rows = (2048 // 64, dit.GRID)
@@ -52,26 +52,3 @@ def test_a_window_is_cut_where_its_positions_say(tmp_path: Path) -> None:
     step = dit.PATCH
     expected = whole[:, top * step : top * step + 64, left * step : left * step + 64]
     torch.testing.assert_close(latents[0], expected)
-
-
-def test_the_small_world_goes_on_from_given_weights(tmp_path: Path) -> None:
-    tokenizer = new_tokenizer(tmp_path / "tokenizer")
-    begin = {
-        name: torch.full_like(tensor, 0.01) for name, tensor in dit.new_transformer().state_dict().items()
-    }
-    path = tmp_path / "known.npy"
-    np.save(path, np.zeros((16, 32, 32), np.float16))
-    stage = dit.TransformerStage(
-        [LatentFile(path, known_scene(5), 512, 512, known=True)], new_clip(tokenizer), tokenizer, begin
-    )
-    assert stage.name == "world"
-    for module in stage.modules.values():
-        assert all(torch.equal(tensor, begin[name]) for name, tensor in module.state_dict().items())
-    # As `unpack` leaves it: weights of one module, no optimizer.
-    weights = {name: tensor + 1 for name, tensor in begin.items()}
-    torch.save(
-        {"step": 0, "spent_s": 0.0, "modules": {"ema": weights}, "optimizers": {}}, tmp_path / "world.pt"
-    )
-    assert load_checkpoint(stage, tmp_path / "world.pt") == (0, 0.0)
-    assert torch.equal(stage.ema.state_dict()["proj_out.bias"], weights["proj_out.bias"])
-    assert torch.equal(stage.model.state_dict()["proj_out.bias"], begin["proj_out.bias"])
