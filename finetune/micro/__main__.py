@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from finetune.micro.codec import Cascade, fit, fitting_pictures
 from finetune.micro.dit import TransformerStage
 from finetune.micro.judge import JudgeStage, save_judge
 from finetune.micro.latents import encode_bank, made
-from finetune.micro.training import Stage, train
+from finetune.micro.training import Stage, train, training_device
 from finetune.micro.unpack import unpack
 from finetune.micro.vae import AutoencoderStage
 
@@ -40,6 +41,7 @@ def make(
     stage: Annotated[list[str] | None, typer.Option(help="Only these stages; all by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget of each chosen training stage.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; checkpoints go on on either.")] = "auto",
 ) -> None:
     """Make the bundled model from nothing."""
     keep_freed_memory()
@@ -48,61 +50,77 @@ def make(
     unknown = set(stage or []) - set(STAGES)
     if unknown:
         raise typer.BadParameter(f"unknown stage {sorted(unknown)}; there are {', '.join(STAGES)}")
+    try:
+        place = training_device(device)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     for name in stage or [name for name in STAGES if name != "unpack"]:
         typer.echo(f"== {name}", err=True)
-        STAGES[name](work, target, minutes or MINUTES.get(name, 0.0))
+        STAGES[name](Making(work, target, minutes or MINUTES.get(name, 0.0), place))
 
 
-def _bank(work: Path, target: Path, minutes: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What every stage is given."""
+
+    work: Path
+    target: Path
+    minutes: float
+    device: torch.device
+
+
+def _bank(making: Making) -> None:
     with tqdm(desc="scenes", unit="picture") as bar:
-        for have, wanted in fill(work / "bank"):
+        for have, wanted in fill(making.work / "bank"):
             bar.total, bar.n = wanted, have
             bar.refresh()
 
 
-def _codec(work: Path, target: Path, minutes: float) -> None:
-    path = work / "codec.safetensors"
+def _codec(making: Making) -> None:
+    path = making.work / "codec.safetensors"
     if not path.exists():  # decoder and transformer depend on it: never measured again
-        fit(fitting_pictures(entries(work / "bank"))).save(path)
+        fit(fitting_pictures(entries(making.work / "bank"))).save(path)
 
 
-def _vae(work: Path, target: Path, minutes: float) -> None:
-    _train(AutoencoderStage(work / "bank", Cascade.load(work / "codec.safetensors")), work, minutes)
+def _vae(making: Making) -> None:
+    cascade = Cascade.load(making.work / "codec.safetensors")
+    _train(AutoencoderStage(making.work / "bank", cascade, making.device), making)
 
 
-def _clip(work: Path, target: Path, minutes: float) -> None:
-    _train(ClipStage(work / "bank", work), work, minutes)
+def _clip(making: Making) -> None:
+    _train(ClipStage(making.work / "bank", making.work), making)
 
 
-def _judge(work: Path, target: Path, minutes: float) -> None:
-    stage = JudgeStage(work / "bank")
-    _train(stage, work, minutes)
-    save_judge(stage.judge, target.with_name("micro-judge.safetensors"))
+def _judge(making: Making) -> None:
+    stage = JudgeStage(making.work / "bank")
+    _train(stage, making)
+    save_judge(stage.judge, making.target.with_name("micro-judge.safetensors"))
 
 
-def _latents(work: Path, target: Path, minutes: float) -> None:
-    cascade = Cascade.load(work / "codec.safetensors")
+def _latents(making: Making) -> None:
+    cascade = Cascade.load(making.work / "codec.safetensors")
     with tqdm(desc="latents", unit="file") as bar:
-        for have, wanted in encode_bank(cascade, work / "bank", work / "latents"):
+        for have, wanted in encode_bank(cascade, making.work / "bank", making.work / "latents"):
             bar.total, bar.n = wanted, have
             bar.refresh()
 
 
-def _dit(work: Path, target: Path, minutes: float) -> None:
-    tokenizer = exporting.load_tokenizer(work)
-    files = made(work / "bank", work / "latents")
-    _train(TransformerStage(files, exporting.load_clip(work, tokenizer), tokenizer), work, minutes)
+def _dit(making: Making) -> None:
+    tokenizer = exporting.load_tokenizer(making.work)
+    files = made(making.work / "bank", making.work / "latents")
+    clip = exporting.load_clip(making.work, tokenizer)
+    _train(TransformerStage(files, clip, tokenizer, making.device), making)
 
 
-def _unpack(work: Path, target: Path, minutes: float) -> None:
-    unpack(target, work)
+def _unpack(making: Making) -> None:
+    unpack(making.target, making.work)
 
 
-def _export(work: Path, target: Path, minutes: float) -> None:
-    exporting.export(work, target)
+def _export(making: Making) -> None:
+    exporting.export(making.work, making.target)
 
 
-STAGES: dict[str, Callable[[Path, Path, float], None]] = {
+STAGES: dict[str, Callable[[Making], None]] = {
     "bank": _bank,
     "codec": _codec,
     "vae": _vae,
@@ -115,10 +133,10 @@ STAGES: dict[str, Callable[[Path, Path, float], None]] = {
 }
 
 
-def _train(stage: Stage, work: Path, minutes: float) -> None:
+def _train(stage: Stage, making: Making) -> None:
     """Run a stage under a progress bar that counts seconds of its budget."""
-    with tqdm(total=round(minutes * 60), desc=stage.name, unit="s", file=sys.stderr) as bar:
-        for report in train(stage, work, minutes=minutes):
+    with tqdm(total=round(making.minutes * 60), desc=stage.name, unit="s", file=sys.stderr) as bar:
+        for report in train(stage, making.work, minutes=making.minutes):
             bar.n = round(report.spent_s)
             bar.set_postfix({"step": report.step} | {k: f"{v:.4g}" for k, v in report.values.items()})
 

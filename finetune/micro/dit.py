@@ -29,6 +29,8 @@ from finetune.micro.training import set_learning_rate, training_device
 PATCH, GRID, WIDTH, TEXT_WIDTH = 4, 64, 384, 256
 PEAK_LEARNING_RATE = 1.0e-3
 EMA_DECAY = (0.99, 0.9985)  # from beginning to end of the budget: an average must not outlive the learning
+GPU_BATCHES = 16
+"""How many times larger a GPU's batches are: a step of this size waits for launches alone."""
 EMPTY_CAPTION = 0.10  # share of captions dropped, for classifier-free guidance
 TEXT_TOKENS = 32
 """Of each CLIP: captions fit, and at 512 px the text is as long as half of the picture."""
@@ -82,14 +84,21 @@ class TransformerStage:
 
     name = "dit"
 
-    def __init__(self, files: list[LatentFile], clip: CLIPModel, tokenizer: CLIPTokenizer) -> None:
+    def __init__(
+        self,
+        files: list[LatentFile],
+        clip: CLIPModel,
+        tokenizer: CLIPTokenizer,
+        device: torch.device | None = None,
+    ) -> None:
         torch.manual_seed(0)
         self.model, self.ema = new_transformer(), new_transformer()
         begin_by_copying(self.model, token_variances(files))
         look_at_neighbours(self.model)
         self.ema.load_state_dict(self.model.state_dict())
         self.ema.requires_grad_(False)
-        self.device = training_device()
+        self.device = device or training_device()
+        self.crowd = GPU_BATCHES if self.device.type == "cuda" else 1
         self.modules: dict[str, nn.Module] = {"model": self.model, "ema": self.ema}
         for module in (*self.modules.values(), clip):
             module.to(self.device)
@@ -143,7 +152,7 @@ class TransformerStage:
         """A batch of one shape; and the token corner of a window."""
         first = rng.choice(self.files[diet])
         like = [f for f in self.files[diet] if (f.width_px, f.height_px) == (first.width_px, first.height_px)]
-        files = [rng.choice(like) for _ in range(diet.batch)]
+        files = [rng.choice(like) for _ in range(diet.batch * self.crowd)]
         corner, cut = None, (slice(None), slice(None))
         if diet.window:
             rows, columns = first.height_px // 64, first.width_px // 64

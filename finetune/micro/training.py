@@ -21,9 +21,20 @@ from finetune.whole_files import whole_file
 CHECKPOINT_EVERY_S = 120.0
 
 
-def training_device() -> torch.device:
-    """The GPU where there is one: minutes instead of hours."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def training_device(asked: str = "auto") -> torch.device:
+    """`cpu`, `cuda`, or `auto`: the GPU where there is one, minutes instead of hours.
+
+    Raises:
+        ValueError: A GPU is asked for where torch finds none.
+    """
+    if asked not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {asked!r} is not known; it is auto, cpu or cuda")
+    has_gpu = torch.cuda.is_available()
+    if asked == "cuda" and not has_gpu:
+        raise ValueError(
+            "cuda is asked for, but torch finds no GPU; leave --device out, or install a CUDA torch"
+        )
+    return torch.device("cuda" if has_gpu and asked != "cpu" else "cpu")
 
 
 class Stage(Protocol):

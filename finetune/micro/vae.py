@@ -71,7 +71,7 @@ class AutoencoderStage:
 
     name = "vae"
 
-    def __init__(self, bank: Path, cascade: Cascade) -> None:
+    def __init__(self, bank: Path, cascade: Cascade, device: torch.device | None = None) -> None:
         self.bank, self.by_size, self.steps_taken = bank, dict[int, list[Entry]](), 0
         self.cascade = cascade
         torch.manual_seed(0)
@@ -83,7 +83,7 @@ class AutoencoderStage:
         begin_decoder(self.vae.decoder, cascade, crops)
         self.noise = LATENT_NOISE * cascade.encode(crops).std((0, 2, 3), keepdim=True)
         self.discriminator = Discriminator()
-        self.device = training_device()
+        self.device = device or training_device()
         for module in (self.vae, self.discriminator):
             module.to(self.device)
         self.modules: dict[str, nn.Module] = {"vae": self.vae, "discriminator": self.discriminator}

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from finetune.micro import dit
@@ -14,6 +15,7 @@ from finetune.micro.clip import new_clip, new_tokenizer
 from finetune.micro.diets import DIETS
 from finetune.micro.latents import LatentFile
 from finetune.micro.scenes.description import random_scene
+from finetune.micro.training import training_device
 
 
 def latent_files(folder: Path, sides_px: tuple[int, ...]) -> list[LatentFile]:
@@ -52,3 +54,15 @@ def test_a_window_is_cut_where_its_positions_say(tmp_path: Path) -> None:
     step = dit.PATCH
     expected = whole[:, top * step : top * step + 64, left * step : left * step + 64]
     torch.testing.assert_close(latents[0], expected)
+
+
+def test_a_gpu_is_asked_for_by_name_or_left_to_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training_device().type == training_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match="torch finds no GPU"):
+        training_device("cuda")
+    with pytest.raises(ValueError, match="auto, cpu or cuda"):
+        training_device("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert training_device().type == training_device("cuda").type == "cuda"
+    assert training_device("cpu").type == "cpu"
