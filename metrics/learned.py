@@ -63,6 +63,12 @@ class LearnedScorer:
         elif metric == "aesthetics":
             _ = self._head, self._large
 
+    def model(self, metric: str) -> str:
+        """Folder or hub id of what makes a metric of `metrics.weights.CLIP_OF`; empty for another metric."""
+        if metric == "clip_score":
+            return self._published.place
+        return self._large.place if metric == "aesthetics" else ""
+
     def scores(
         self,
         pixels: NDArray[np.uint8],

@@ -32,6 +32,8 @@ class Measured:
     """Why a column has no value."""
 
     notes: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Folder or hub id of the network behind a value, where another may be named."""
 
 
 def open_networks(columns: Sequence[Column], *, device: str) -> tuple[LearnedScorer | None, dict[str, str]]:
@@ -57,6 +59,7 @@ def measure_picture(
     values: dict[str, float] = {}
     missing: dict[str, str] = {}
     notes: list[str] = []
+    models: dict[str, str] = {}
     plain = [column for column in columns if column.is_of_pictures and column.metric not in LEARNED]
     published = [column for column in plain if column.protocol == AS_PUBLISHED.name]
     for column in published:
@@ -85,8 +88,10 @@ def measure_picture(
             missing[column.key] = str(error)
             continue
         values[column.key] = scores[column.metric].value
+        if place := scorer.model(column.metric):
+            models[column.key] = place
         notes += told
-    return Measured(values, missing, tuple(notes))
+    return Measured(values, missing, tuple(notes), models)
 
 
 def measure_set(

@@ -71,6 +71,20 @@ AESTHETIC_HEAD = Weights(
     "sac+logos+ava1-l14-linearMSE.pth",
 )
 
+CLIP_OF = {"clip_score": CLIP_B16, "aesthetics": CLIP_L14}
+"""Metrics of pictures by a published model in whose place another may be named."""
+
+
+def by_another(metric: str, place: str) -> str:
+    """Such as "by someone/another-clip, as D4K_CLIP_B16 says; published numbers are by openai/clip-vit-base-patch16".
+
+    `place` is what `found` gave for it; empty where that is the published model.
+    """
+    weights = CLIP_OF[metric]
+    if place == weights.hub_id:
+        return ""
+    return f"by {place}, as {weights.variable} says; published numbers are by {weights.hub_id}"
+
 
 def found(weights: Weights) -> str:
     """A folder that holds a model, or the hub id where it lies in the cache or can be fetched from; with `hf-hub:`

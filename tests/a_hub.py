@@ -1,4 +1,7 @@
-"""A hub on this machine that takes uploads: what `huggingface_hub` asks for, and nothing else."""
+"""A hub on this machine that takes uploads: what `huggingface_hub` asks for, and nothing else.
+
+Also the environment of a test whose CLIP is named by the hub, of which nothing is here yet.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,27 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.studio.models.hub_stand_in import Refusal, StandIn, hub_stand_in
+
+
+@contextmanager
+def clip_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, named: str, *, refuse: dict[str, Refusal]
+) -> Iterator[StandIn]:
+    """`D4K_CLIP_B16` names a model of a hub that refuses what it is asked for; `cache` is where models would lie."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("D4K_CLIP_B16", named)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with hub_stand_in(StandIn(refuse=refuse)) as hub:
+        template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield hub
 
 
 @dataclass

@@ -51,7 +51,7 @@ studio.work
 studio.cli
 studio.ui.scripts studio.ui.icons studio.ui.plot_look studio.ui.events studio.ui.startup
 studio.ui.components studio.ui.theme
-studio.ui.messages studio.ui.parts.pulse
+studio.ui.messages studio.ui.parts.pulse studio.ui.parts.refusal
 studio.ui.lookup studio.ui.parts.details studio.ui.parts.grid studio.ui.parts.viewer studio.ui.visitors
 studio.ui.parts.queue
 studio.ui.parts.header

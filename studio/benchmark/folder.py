@@ -55,7 +55,10 @@ class BenchmarkFolder:
         self._write(PLAN, json.dumps(plan.to_dict(), ensure_ascii=False, indent=1))
 
     def scores(self) -> dict[str, dict[str, Any]]:
-        """By picture id: {"values": by column key, "missing": reasons by column key}; a later line adds to it."""
+        """By picture id: {"values": by column key, "missing": reasons by column key}; a later line adds to it.
+
+        Where a network could have been another one, also {"models": its folder or hub id by column key}.
+        """
         found: dict[str, dict[str, Any]] = {}
         for line in self._lines(SCORES):
             picture, values, missing = line.get("picture"), line.get("values"), line.get("missing")
@@ -65,10 +68,19 @@ class BenchmarkFolder:
                 held["missing"] = {
                     k: v for k, v in {**held["missing"], **missing}.items() if k not in held["values"]
                 }
+                if isinstance(models := line.get("models"), dict):
+                    held["models"] = held.get("models", {}) | {k: str(v) for k, v in models.items()}
         return found
 
-    def add_scores(self, picture: str, values: Mapping[str, float], missing: Mapping[str, str]) -> None:
-        self._append(SCORES, {"picture": picture, "values": dict(values), "missing": dict(missing)})
+    def add_scores(
+        self,
+        picture: str,
+        values: Mapping[str, float],
+        missing: Mapping[str, str],
+        models: Mapping[str, str] | None = None,
+    ) -> None:
+        line = {"picture": picture, "values": dict(values), "missing": dict(missing)}
+        self._append(SCORES, line | ({"models": dict(models)} if models else {}))
 
     def sets(self) -> dict[str, Any]:
         """By contender: what was measured of its pictures together; empty where nothing was."""

@@ -19,7 +19,7 @@ from studio.benchmark.progress import Standings
 from studio.benchmark.report_pictures import contact_sheet, largest_differences
 from studio.benchmark.table import BenchmarkTable, benchmark_table
 from studio.benchmark.verdict import Verdict, verdict
-from studio.benchmark.words import as_csv, as_json, more_prompts, number
+from studio.benchmark.words import as_csv, as_json, by_other_models, more_prompts, number
 from studio.home.disk import disk_words, whole_file
 
 NAMES = ("report.html", "table.csv", "table.json", "model-card.md")
@@ -148,6 +148,7 @@ def model_card(table: BenchmarkTable) -> str:
             cells.append(f"{number(cell.mean.value)}{'*' if cell.is_best else ''}{low_high}")
         name = row.name.replace("|", "\\|")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", *(f"{sentence}.  " for sentence in told)] if (told := by_other_models(table)) else []
     return "\n".join([*lines, ""])
 
 

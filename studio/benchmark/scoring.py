@@ -81,7 +81,7 @@ def measure_pictures(
         except ValueError as error:
             measured = Measured(missing=dict.fromkeys((column.key for column in wanted), str(error)))
         reasons = {column.key: lacking[column.key] for column in one.columns if column.key in lacking}
-        folder.add_scores(one.picture.id, measured.values, {**measured.missing, **reasons})
+        folder.add_scores(one.picture.id, measured.values, {**measured.missing, **reasons}, measured.models)
     return True
 
 

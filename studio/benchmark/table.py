@@ -12,6 +12,7 @@ from typing import Any
 from metrics.prompt_statistics import Difference, Mean, Values, best_of, difference_of, mean_of
 from metrics.protocols import Column
 from metrics.published import PublishedRow, published_rows
+from metrics.weights import CLIP_OF, by_another
 from studio.benchmark.folder import BenchmarkFolder
 from studio.benchmark.plan import BenchmarkPlan
 from studio.benchmark.progress import Standings
@@ -69,6 +70,9 @@ class BenchmarkTable:
     troubles: tuple[str, ...]
     """One sentence for each cell that could not be drawn."""
 
+    other_models: Mapping[str, tuple[str, ...]]
+    """Of columns with values by another model than the published one: which, by column key."""
+
 
 def benchmark_table(folder: BenchmarkFolder, found: Standings) -> BenchmarkTable:
     """From what is drawn and measured now; nothing is measured here."""
@@ -118,7 +122,13 @@ def benchmark_table(folder: BenchmarkFolder, found: Standings) -> BenchmarkTable
         for cell, why in found.troubles(told).items()
     )
     return BenchmarkTable(
-        plan, columns, tuple(rows), _published(plan, columns), dict(found.counts()), troubles
+        plan,
+        columns,
+        tuple(rows),
+        _published(plan, columns),
+        dict(found.counts()),
+        troubles,
+        _other_models(columns, found, known),
     )
 
 
@@ -135,6 +145,18 @@ def _values(column: Column, found: Standings, known: Mapping[str, Any]) -> dict[
         if value is not None:
             values[cell.contender][cell.prompt].append(float(value))
     return values
+
+
+def _other_models(
+    columns: tuple[Column, ...], found: Standings, known: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    used = [known.get(one.picture.id, {}).get("models", {}) for _, one in found.cells if one.picture]
+    told = {}
+    for column in columns:
+        if column.metric in CLIP_OF:
+            places = dict.fromkeys(of[column.key] for of in used if column.key in of)
+            told[column.key] = tuple(words for place in places if (words := by_another(column.metric, place)))
+    return {key: sentences for key, sentences in told.items() if sentences}
 
 
 def _same(values: Values, raw_bytes: float) -> dict[str, list[float]]:

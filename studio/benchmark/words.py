@@ -38,7 +38,9 @@ def as_text(table: BenchmarkTable) -> str:
     ]
     counts = ", ".join(f"{count} {state}" for state, count in table.counts.items())
     told = f"{table.plan.num_cells} pictures: {counts}"
-    return "\n".join([*body, "", told, *more_prompts(table), *table.troubles, *reasons])
+    return "\n".join(
+        [*body, "", told, *by_other_models(table), *more_prompts(table), *table.troubles, *reasons]
+    )
 
 
 def as_csv(table: BenchmarkTable) -> str:
@@ -85,6 +87,7 @@ def as_json(table: BenchmarkTable) -> str:
                     "unit": column.card.unit,
                     "direction": column.card.direction,
                     "procedure": column.procedure,
+                    "other_models": list(table.other_models.get(column.key, ())),
                 }
                 for column in table.columns
             ],
@@ -114,6 +117,11 @@ def as_json(table: BenchmarkTable) -> str:
         ensure_ascii=False,
         indent=1,
     )
+
+
+def by_other_models(table: BenchmarkTable) -> list[str]:
+    """Sentences such as "ours/clip_score: by someone/another-clip, as D4K_CLIP_B16 says; published numbers ..."."""
+    return [f"{key}: {words}" for key, told in table.other_models.items() for words in told]
 
 
 def more_prompts(table: BenchmarkTable) -> list[str]:

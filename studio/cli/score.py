@@ -72,6 +72,7 @@ def score(
     if not paths:
         typer.echo("there are no PNG, JPEG, WebP or TIFF pictures; name files, or another folder", err=True)
         raise typer.Exit(BAD_INPUT_EXIT_CODE)
+    by_others = _by_others(scorer, learned)
     rows, skipped = [], {}
     for path in tqdm(paths, desc="scoring", unit="picture", disable=None, file=sys.stderr):
         try:
@@ -80,7 +81,7 @@ def score(
             notes = (*picture.notes, *dict.fromkeys(missing.values()))
             if scorer is not None and learned:
                 more, told = _by_networks(scorer, picture, prompt, learned)
-                scores, notes = {**scores, **more}, (*notes, *told)
+                scores, notes = {**scores, **more}, (*notes, *told, *by_others)
             if not scores:
                 raise ValueError(f"{path.name}: {notes[-1]}")
         except ValueError as error:
@@ -167,6 +168,18 @@ def _opened(metrics: Sequence[str], device: str, half: bool) -> tuple[LearnedSco
 
     scorer = LearnedScorer(device=device_of(device), dtype=torch.float16 if half else torch.float32)
     return scorer, scorer.open(metrics)
+
+
+def _by_others(scorer: LearnedScorer | None, metrics: Sequence[str]) -> list[str]:
+    """A sentence, which is told, for each metric that another model than the published one makes."""
+    from metrics.weights import by_another
+
+    places = {} if scorer is None else {name: scorer.model(name) for name in metrics}
+    told = {name: by_another(name, place) for name, place in places.items() if place}
+    notes = [f"{name}: {words}" for name, words in told.items() if words]
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
+    return notes
 
 
 def _by_networks(

@@ -116,17 +116,24 @@ class Opened:
         self._new_folder(subject_id, path)
         return self._remember(Subject(subject_id, title, path, width_px, height_px, preview, path, thumbnail))
 
+    def source_of(self, subject_id: str) -> Path | None:
+        """The file that an id was given for, which may have changed since; None for no id of here."""
+        note = self.folder / subject_id / SOURCE
+        return (
+            Path(note.read_text(encoding="utf-8")) if _ID.fullmatch(subject_id) and note.is_file() else None
+        )
+
     def open_again(self, subject_id: str) -> Subject:
         """A picture that was opened here before, by its id: what an address names.
 
         Raises ValueError if it is not known, has changed or is gone.
         """
-        note = self.folder / subject_id / SOURCE
-        if not _ID.fullmatch(subject_id) or not note.is_file():
+        source = self.source_of(subject_id)
+        if source is None:
             raise ValueError(
                 f"the picture {subject_id[:40]} was not opened in this studio; open its file again"
             )
-        subject = self.open(Path(note.read_text(encoding="utf-8")))
+        subject = self.open(source)
         if subject.id != subject_id:
             raise ValueError(f"{subject.title} has changed since the address was made; open it again")
         return subject

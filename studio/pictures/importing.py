@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio.pictures.record import PictureRecord
-from studio.pictures.settings_reader import PictureSettings
+from studio.pictures.settings_reader import STUDIO, PictureSettings
 from studio.render_request import RenderRequest
 
 
@@ -24,6 +24,11 @@ def importable(path: Path, found: PictureSettings) -> PictureRecord:
         raise ValueError(f"{path.name} is damaged: its header has no size; copy it again")
     if found.record is not None:
         return found.record
+    if found.source == STUDIO:
+        raise ValueError(
+            f"{path.name} holds a damaged studio record (left out: {found.left_out_words()}); drop it on Generate to "
+            "restore what it says"
+        )
     wanted = ("prompt", "num_inference_steps", "guidance_scale", "seed", "width_px", "height_px", "model")
     if missing := [name for name in wanted if name not in found.values]:
         beside = f" (left out: {words})" if (words := found.left_out_words()) else ""

@@ -15,6 +15,8 @@ from finetune.whole_text import whole
 from studio.render_request import RenderRequest
 
 RECORD_VERSION = 1
+LATER_SETTINGS = "settings_of_a_later_studio"
+"""In `PictureRecord.beside`: settings that no request of this studio has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class PictureRecord:
                 del values[name]
         values.pop("record_version", None)
         if unknown := {name: value for name, value in told.items() if name not in known}:
-            values["settings_of_a_later_studio"] = unknown
+            values[LATER_SETTINGS] = unknown
         return cls(settings=settings, beside=values, **found)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from finetune.json_text import parse_json
-from finetune.whole_text import whole_text
+from finetune.whole_text import shortened, whole, whole_text
 from studio.pictures.containers import FileTexts, texts_of
 from studio.pictures.foreign_text.a1111 import read_parameters
 from studio.pictures.foreign_text.comfy import read_graph
@@ -26,9 +26,14 @@ from studio.pictures.foreign_text.json_tools import (
 )
 from studio.pictures.foreign_text.reading import Reading
 from studio.pictures.png import PARAMETERS_CHUNK, RECORD_CHUNK
-from studio.pictures.record import PictureRecord
+from studio.pictures.record import LATER_SETTINGS, PictureRecord
+from studio.render_request import RenderRequest
 
 STUDIO = "Diffusion-4K Studio"
+
+_SETTINGS = frozenset(setting.name for setting in fields(RenderRequest))
+_PLAIN_REQUEST = {"prompt": "a", "num_inference_steps": 1, "guidance_scale": 1.0, "seed": 0}
+"""Takes any one setting more, so that each is judged alone."""
 
 _TEXT_NAMES = (PARAMETERS_CHUNK, "UserComment", "comment", "ImageDescription", "XPComment")
 _MAKER = re.compile(r"<xmp:CreatorTool>([^<]{1,80})<|xmp:CreatorTool=\"([^\"]{1,80})\"")
@@ -55,6 +60,16 @@ class PictureSettings:
     left_out: dict[str, str] = field(default_factory=dict)
     """What the text says beside, by its name there: settings without a counterpart here, or why one is not taken."""
 
+    without_counterpart: frozenset[str] = frozenset()
+    """The names of what is left out because there is no such setting here; of the others their words say why."""
+
+    def left_out_lines(self) -> tuple[str, ...]:
+        """All that is left out, each with the reason, such as "Sampler: Euler a (there is no such setting here)"."""
+        return tuple(
+            f"{name}: {value}{' (there is no such setting here)' if name in self.without_counterpart else ''}"
+            for name, value in self.left_out.items()
+        )
+
     def left_out_words(self, *, limit: int = 6) -> str:
         """Such as "Sampler: Euler a, Clip skip: 2 and 3 more"; empty where everything was taken."""
         listed = [f"{name}: {value}" for name, value in self.left_out.items()]
@@ -75,10 +90,8 @@ def read_settings(path: Path) -> PictureSettings:
             refusals.append(str(error))
             continue
         if reading.values:
-            beside = {**reading.left_out, **_about_the_file(reading, found)}
-            return PictureSettings(
-                reading.tool, reading.values, None, found.width_px, found.height_px, beside
-            )
+            reading.left_out |= _about_the_file(reading, found)
+            return _found(reading, None, found.width_px, found.height_px)
         refusals.append(f"its {reading.tool} text has nothing that can be set here")
     if refusals or found.left_out:
         reasons = "; ".join(dict.fromkeys([*refusals, *found.left_out]))
@@ -87,6 +100,15 @@ def read_settings(path: Path) -> PictureSettings:
         f"{path.name} holds no settings{_maker(found.texts)}; drop the original file, since messengers and editors "
         "strip them"
     )
+
+
+def settings_of_record(record: PictureRecord, width_px: int, height_px: int) -> PictureSettings:
+    """What a record of ours says; the size is the picture's own."""
+    reading = Reading(STUDIO, values=record.settings.to_dict())
+    later = record.beside.get(LATER_SETTINGS)
+    for name, value in later.items() if isinstance(later, Mapping) else ():
+        reading.leave(name, value)
+    return _found(reading, record, width_px, height_px)
 
 
 def _candidates(texts: Mapping[str, str]) -> Iterator[tuple[Callable[[str], Reading], str]]:
@@ -130,11 +152,40 @@ def _maker(texts: Mapping[str, str]) -> str:
 
 
 def _studio_settings(path: Path, text: str, found: FileTexts) -> PictureSettings:
+    """A whole record; or, without a record, what a request takes of one that none takes whole."""
+    told = None
     try:
-        record = PictureRecord.from_dict(parse_json(text))
+        told = parse_json(text)
+        return settings_of_record(PictureRecord.from_dict(told), found.width_px, found.height_px)
     except ValueError as error:
-        raise ValueError(
-            f"{path.name} holds a studio record that cannot be read ({error}); update the studio, or set the "
-            "form by hand"
-        ) from error
-    return PictureSettings(STUDIO, record.settings.to_dict(), record, found.width_px, found.height_px)
+        reading = _one_by_one(told)
+        if not reading.values:
+            raise ValueError(
+                f"{path.name} holds a studio record that cannot be read ({error}); update the studio, or set the "
+                "form by hand"
+            ) from error
+    return _found(reading, None, found.width_px, found.height_px)
+
+
+def _one_by_one(told: Any) -> Reading:
+    """Each setting of a damaged record for itself: taken if a request takes it, else left out for its reason."""
+    reading = Reading(STUDIO)
+    settings = told.get("settings") if isinstance(told, Mapping) else None
+    for name, value in whole(dict(settings)).items() if isinstance(settings, Mapping) else ():
+        if name not in _SETTINGS:
+            reading.leave(name, value)
+            continue
+        try:
+            request = RenderRequest.from_dict({**_PLAIN_REQUEST, name: value})
+        except ValueError as error:
+            reading.left_out[name] = f"{shortened(str(value))} ({str(error)[:200]})"
+        else:
+            reading.values[name] = request.to_dict()[name]
+    return reading
+
+
+def _found(reading: Reading, record: PictureRecord | None, width_px: int, height_px: int) -> PictureSettings:
+    unknown = frozenset(reading.without_counterpart)
+    return PictureSettings(
+        reading.tool, reading.values, record, width_px, height_px, reading.left_out, unknown
+    )

@@ -126,7 +126,8 @@ def build_page(
             if settings.trainer is not None:
                 shown_to(settings.trainer, finetune.tab, demo)
         for details in (generate.details, pictures.details):
-            details.act(restorer.act, None, [tabs, details, *generate.rail.form()], **QUEUED_EACH)
+            outputs = [tabs, details, generate.rail.restored, *generate.rail.form()]
+            details.act(restorer.act, None, outputs, **QUEUED_EACH)
             details.inspect(looker.inspect, None, [tabs, inspect.keys], **QUEUED_EACH)
         pictures.grid.inspect(looker.inspect, None, [tabs, inspect.keys], **QUEUED_EACH)
     return demo

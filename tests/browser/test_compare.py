@@ -102,11 +102,25 @@ def test_folders_are_sets_and_best_is_marked_only_where_real(compare: Page, tmp_
     assert "in pairs" in page.locator(f"{TABLE} tbody").inner_text()
 
 
-def test_a_folder_that_is_none_gets_a_sentence(compare: Page, tmp_path: Path) -> None:
+def test_a_folder_that_is_none_is_refused_at_the_button_until_a_good_press(
+    compare: Page, tmp_path: Path
+) -> None:
     page = compare
     for name in ("one", "two"):
         Image.fromarray(chart(64, 64)).save(tmp_path / f"{name}.png")
     page.locator("#folder-one :is(input, textarea)").fill(str(tmp_path))
     page.locator("#folder-two :is(input, textarea)").fill("/nowhere/at/all")
     page.locator("#compare-go").click()
-    page.get_by_text("is no folder on this machine").wait_for()
+    refused = page.locator("#compare-refused")
+    expect(refused.get_by_role("alert")).to_contain_text(
+        "/nowhere/at/all is no folder on this machine; name one"
+    )
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+    for name in ("one", "two"):
+        page.locator(f"#folder-{name} :is(input, textarea)").fill("")
+    expect(refused.get_by_role("alert")).to_be_visible()
+    page.locator("#compare-files input[type=file]").set_input_files(tmp_path / "one.png")
+    expect(page.locator("#compare-files")).to_contain_text("one")
+    page.locator("#compare-go").click()
+    page.wait_for_selector(f"{TABLE}[data-done=true][data-rows='1']")
+    expect(refused).to_be_hidden()

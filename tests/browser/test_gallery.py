@@ -1,4 +1,4 @@
-"""The Gallery tab in a browser: search, star, trash, undo, remix, restore from a dropped file, a phone."""
+"""The Gallery tab in a browser: search, star, trash, undo, remix, a phone."""
 
 from __future__ import annotations
 
@@ -238,25 +238,6 @@ def test_the_download_is_the_master_itself(gallery: Page, server: Server, pictur
         gallery.locator("#gallery-details").get_by_role("link", name="Download master").click()
     assert started.value.suggested_filename == picture.path.name
     assert started.value.path().read_bytes() == picture.path.read_bytes()
-
-
-def test_a_dropped_picture_restores_its_settings(
-    page: Page, server: Server, pictures: dict[str, str]
-) -> None:
-    path = server.gallery.get(pictures["mountains at dusk"]).path
-    page.locator("#drop input[type=file]").set_input_files(path)
-    expect(page.locator("#prompt textarea")).to_have_value("mountains at dusk")
-    expect(page.locator("#seed input")).to_have_value("100")
-    expect(page.locator("#size input[value=custom]")).to_be_checked()
-
-
-def test_a_dropped_file_without_settings_gets_one_sentence(page: Page, server: Server) -> None:
-    from PIL import Image
-
-    plain = server.home.parent / "plain.png"
-    Image.new("RGB", (64, 64)).save(plain)
-    page.locator("#drop input[type=file]").set_input_files(plain)
-    page.get_by_text("plain.png holds no settings").wait_for()
 
 
 @pytest.mark.parametrize("secret", ["studio.db", "cache/uploads/../../studio.db"])

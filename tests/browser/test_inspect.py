@@ -275,9 +275,13 @@ def test_dropped_files_open_and_numbers_and_the_view_can_be_saved(page: Page, tm
     page.locator("#inspect-drop input[type=file]").set_input_files(
         [tmp_path / "small.tiff", tmp_path / "broken.png"]
     )
-    page.get_by_text("broken.png").wait_for()
+    refused = page.locator("#inspect-refused")
+    expect(refused.get_by_role("alert")).to_contain_text("broken.png is ")
+    expect(page.get_by_test_id("toast-body").filter(has_text="broken.png")).to_have_count(0)
     stage(page, "s.kind === 'picture' && s.step !== 'nothing'")
     expect(page.locator(f"{STAGE} .viewer-title")).to_contain_text("small.tiff")
+    page.locator("#inspect-drop input[type=file]").set_input_files(tmp_path / "small.tiff")
+    expect(refused).to_be_hidden()
 
     page.locator("#numbers").wait_for(state="visible")
     with page.expect_download() as download:

@@ -15,7 +15,8 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 from metrics.aesthetics import AestheticHead
 from metrics.clip_score import ClipScorer
 from metrics.weights import CLIP_B16, found
-from tests.studio.models.hub_stand_in import Refusal, StandIn, hub_stand_in
+from tests.a_hub import clip_of_the_hub
+from tests.studio.models.hub_stand_in import Refusal
 
 MICRO = Path(__file__).parents[2] / "assets" / "micro-4k-clip"
 RNG = np.random.default_rng(0)
@@ -96,14 +97,8 @@ def test_a_model_that_is_not_here_costs_one_question_to_the_hub(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A hub that is ill: its client would ask six times for each file, waiting in between."""
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("D4K_CLIP_B16", "someone/another-clip")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     place = "/someone/another-clip/resolve/main/config.json"
-    with hub_stand_in(StandIn(refuse={place: Refusal(503)})) as hub:
-        template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with clip_of_the_hub(monkeypatch, tmp_path, "someone/another-clip", refuse={place: Refusal(503)}) as hub:
         with pytest.raises(ValueError, match=r"the hub does not give someone/another-clip \(.*503.*download"):
             ClipScorer(CLIP_B16)
         assert [line for _, line, _ in hub.asked] == [f"HEAD {place}"]

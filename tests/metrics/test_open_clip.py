@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from metrics.clip_score import ClipScorer
 from metrics.features import ClipExtractor
 from metrics.weights import CLIP_B16, found
-from tests.studio.models.hub_stand_in import Refusal, StandIn, hub_stand_in
+from tests.a_hub import clip_of_the_hub
+from tests.studio.models.hub_stand_in import Refusal
 
 RNG = np.random.default_rng(0)
 PICTURES = [RNG.integers(0, 255, (90, 130, 3), np.uint8) for _ in range(3)]
@@ -102,14 +103,10 @@ def test_a_folder_without_its_weights_gets_a_sentence(folder: Path, tmp_path: Pa
 def test_one_of_the_hub_is_asked_for_by_its_own_config(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setenv("D4K_CLIP_B16", "hf-hub:someone/another-clip")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     place = "/someone/another-clip/resolve/main/open_clip_config.json"
-    with hub_stand_in(StandIn(refuse={place: Refusal(404)})) as hub:
-        template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with clip_of_the_hub(
+        monkeypatch, tmp_path, "hf-hub:someone/another-clip", refuse={place: Refusal(404)}
+    ) as hub:
         with pytest.raises(ValueError, match="the hub does not give hf-hub:someone/another-clip"):
             found(CLIP_B16)
         assert [line for _, line, _ in hub.asked] == [f"HEAD {place}"]

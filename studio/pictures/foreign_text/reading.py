@@ -42,6 +42,9 @@ class Reading:
     left_out: dict[str, str] = field(default_factory=dict)
     """By their name in the text: values that have no counterpart here, or why one cannot be taken."""
 
+    without_counterpart: set[str] = field(default_factory=set)
+    """The names of those that have none."""
+
     def take(self, name: str, value: Any, *, called: str) -> None:
         """Keep a value under its name here, or leave it out under its name there. The first of two alike counts."""
         if name in self.values or value is None:
@@ -92,7 +95,9 @@ class Reading:
         """Left out, with so much of it that it can be recognised."""
         if value not in (None, "", [], {}):
             words = " ".join(str(value).split())
-            self.left_out.setdefault(called, words if len(words) <= 60 else f"{words[:59]}…")
+            if called not in self.left_out:
+                self.without_counterpart.add(called)
+                self.left_out[called] = words if len(words) <= 60 else f"{words[:59]}…"
 
 
 def _number(value: Any) -> float | None:

@@ -12,9 +12,9 @@ from studio.ui.benchmark.form import BenchmarkForm, add_setting, build_form, tak
 from studio.ui.benchmark.handlers import FILES, BenchmarkHandlers
 from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.generate.controls import Controls
-from studio.ui.generate.notes import refusal
 from studio.ui.inspect.stage import Board, InspectStage
 from studio.ui.parts.pulse.run_pulse import RunPulse, Watched
+from studio.ui.parts.refusal import build_refusal, refusal
 
 TITLES = dict(zip(FILES, ("Report", "CSV", "JSON", "Model card", "Votes"), strict=True))
 MAX_TOLD = 5
@@ -67,7 +67,7 @@ def build_benchmark_view(handlers: BenchmarkHandlers) -> BenchmarkView:
                 files = tuple(_download(name) for name in FILES)
             with gr.Accordion("New benchmark", open=True, elem_id="benchmark-new") as new:
                 form = build_form(handlers.gallery.workspace)
-                refused = gr.HTML(elem_id="benchmark-refused", padding=False)
+                refused = build_refusal("benchmark-refused")
                 start = gr.Button("Draw and measure", variant="primary", elem_id="benchmark-start")
         with gr.Column(elem_classes="stage", min_width=0), gr.Tabs(elem_id="benchmark-views"):
             with gr.Tab("Table", id="table"):
@@ -113,7 +113,7 @@ def wire_benchmark_view(
         told = [f"left out: {sentence}" for sentence in left_out[:MAX_TOLD]]
         if len(left_out) > MAX_TOLD:
             told.append(f"and {len(left_out) - MAX_TOLD} more are left out")
-        return "".join(refusal(sentence) for sentence in told), known, gr.update(open=bool(told))
+        return refusal(*told), known, gr.update(open=bool(told))
 
     form = view.form
     opened = gr.on(

@@ -10,23 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 from PIL import Image
 
-from metrics.pictures import FORMATS, pictures_in
+from metrics.pictures import FORMATS
 from metrics.score_table import Row, ScoreTable
 from studio.comparison.differences import settings_difference, where_they_differ, words_that_differ
 from studio.comparison.score_cache import ScoreCache
 from studio.home.disk import whole_file
-from studio.home.roots import check_inside
 from studio.inspection.opened import Opened, Subject
 from studio.pictures.gallery import Gallery
-from studio.pictures.gallery_rows import Picture
-from studio.ui.compare.items import Found, Item, farthest_pair, record_of, scored_sets, set_names
+from studio.ui.compare.items import (
+    Found,
+    Item,
+    chosen_items,
+    farthest_pair,
+    folder_sets,
+    record_of,
+    scored_sets,
+    set_names,
+    thumbnail_of,
+    title_of,
+)
 from studio.ui.compare.table import TableContent, TableRow, columns_of, picture_cells, set_cells
 from studio.ui.inspect.stage import Board, Look, Mark, pane_of
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.settings_table import SettingLine, SettingsContent
+from studio.ui.parts.refusal import refusal
 from studio.ui.parts.viewer.viewer import now_ms
 
 USUAL_METRICS = (
@@ -37,7 +46,6 @@ USUAL_METRICS = (
     "energy_hh_1",
     "spectrum_slope",
 )
-MAX_PICTURES = 2000
 TELL_EVERY_S = 0.5
 SET_PREFIX = "set-"
 
@@ -53,27 +61,33 @@ class CompareHandlers:
 
     def offer(self) -> Any:
         """The newest pictures of the gallery."""
-        return gr.Dropdown(choices=[(_title(p), p.id) for p in self.gallery.pictures(limit=200)])
+        return gr.Dropdown(choices=[(title_of(p), p.id) for p in self.gallery.pictures(limit=200)])
 
     def compare(
         self, keys: list[str], files: list[str] | None, first: str, second: str, metrics: list[str]
-    ) -> Iterator[tuple[TableContent, Any]]:
-        """Score what is asked for, row by row: (table, CSV button). Stops when the page asks."""
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """Score what is asked for, row by row: (what was refused, table, CSV button). Stops when the page asks.
+
+        A refusal takes nothing else from the page; a picture that is gone does not keep the others.
+        """
         try:
             if not metrics:
                 raise ValueError("no metric is chosen; choose at least one")
-            sets = self.sets(first, second)
-            items = [] if sets else self.items(keys, files)
+            sets = folder_sets(self._home(), first, second)
+            items, gone = ([], []) if sets else chosen_items(self.gallery, keys, files)
             every = [item for one in sets for item in one] or items
             if not every:
-                raise ValueError("nothing to compare; choose pictures, drop files, or name two folders")
+                raise ValueError(
+                    " ".join(gone) or "nothing to compare; choose pictures, drop files, or name two folders"
+                )
         except ValueError as error:
-            raise gr.Error(str(error), duration=12, print_exception=False) from error
-        found = Found()
+            yield refusal(str(error)), gr.skip(), gr.skip()
+            return
+        refused, found = refusal(*gone), Found()
         told = -TELL_EVERY_S
         for item in every:
             if time.monotonic() - told >= TELL_EVERY_S:
-                yield self.content(items, sets, found, metrics, total=len(every)), gr.skip()
+                yield refused, self.content(items, sets, found, metrics, total=len(every)), gr.skip()
                 told = time.monotonic()
             try:
                 found.scores[item.key] = self.score(item, tuple(metrics), found)
@@ -84,6 +98,7 @@ class CompareHandlers:
         # Two folders often hold files of the same names.
         rows = tuple(Row(str(item.path) if sets else item.name, found.scores[item.key]) for item in every)
         yield (
+            refused,
             content,
             gr.DownloadButton(value=str(self.write_csv(ScoreTable(tuple(metrics), rows))), visible=True),
         )
@@ -119,7 +134,7 @@ class CompareHandlers:
                 TableRow(
                     key=item.key,
                     name=item.name,
-                    thumbnail=_thumbnail(item),
+                    thumbnail=thumbnail_of(item),
                     cells=picture_cells(found.scores.get(item.key, {}), metrics),
                 )
                 for item in items
@@ -169,13 +184,13 @@ class CompareHandlers:
         """One or two rows in linked panes, at the patch where they differ most in the sorted metric."""
         chosen, metric = [str(key) for key in event.keys], str(event.metric) or metrics[0]
         if any(key.startswith(SET_PREFIX) for key in chosen):
-            sets = self.sets(first, second)
+            sets = folder_sets(self._home(), first, second)
             known = {item.key: self.cache.get(item.path, (metric,)) for one in sets for item in one}
             items = (
                 farthest_pair(sets, {key: one[metric] for key, one in known.items() if one}) if sets else []
             )
         else:
-            listed = {item.key: item for item in self.items(keys, files)}
+            listed = {item.key: item for item in chosen_items(self.gallery, keys, files)[0]}
             items = [listed[key] for key in chosen if key in listed]
         if not items:
             raise ValueError("these rows are no longer compared; press Compare again")
@@ -234,36 +249,9 @@ class CompareHandlers:
             place=place,
         )
 
-    def items(self, keys: list[str] | None, files: list[str] | None) -> list[Item]:
-        """Chosen pictures of the gallery, then dropped files."""
-        found = []
-        for key in keys or []:
-            picture = self.gallery.get(key)
-            found.append(Item(key, _title(picture), picture.path, picture.record.to_dict(), picture))
-        for name in files or []:
-            found.append(Item(f"file-{name}", Path(name).name, Path(name), {}))
-        return found
-
-    def sets(self, first: str, second: str) -> list[list[Item]]:
-        """Two folders, or none where none are named. Raises ValueError for one that cannot be compared."""
-        named = [text.strip() for text in (first or "", second or "") if text and text.strip()]
-        if not named:
-            return []
-        if not self.folders_allowed:
-            raise ValueError("folders are compared on your own machine only; choose pictures instead")
-        if len(named) < 2:
-            raise ValueError("one folder alone has nothing to be compared with; name the second one")
-        sets = []
-        for index, text in enumerate(named):
-            folder = Path(text).expanduser()
-            check_inside(folder, home=self.gallery.workspace.root)
-            if not folder.is_dir():
-                raise ValueError(f"{text} is no folder on this machine; name one that holds pictures")
-            paths = list(pictures_in(folder))[:MAX_PICTURES]
-            if len(paths) < 2:
-                raise ValueError(f"{text} holds {len(paths)} pictures; a set needs at least two")
-            sets.append([Item(f"{index}-{path}", path.name, path, {}) for path in paths])
-        return sets
+    def _home(self) -> Path | None:
+        """Whose folders may be compared; None where none may."""
+        return self.gallery.workspace.root if self.folders_allowed else None
 
     def write_csv(self, table: ScoreTable) -> Path:
         text = table.to_csv()
@@ -273,12 +261,3 @@ class CompareHandlers:
         with whole_file(path) as part:
             part.write_text(text, encoding="utf-8")
         return path
-
-
-def _thumbnail(item: Item) -> FileData | None:
-    return None if item.picture is None else FileData(path=str(item.picture.thumbnail_path))
-
-
-def _title(picture: Picture) -> str:
-    words = picture.record.settings.prompt
-    return f"{words[:40]}{'...' if len(words) > 40 else ''} · {picture.id[-6:]}"

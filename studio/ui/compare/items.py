@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradio.data_classes import FileData
+
+from metrics.pictures import pictures_in
+from studio.home.roots import check_inside
+from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
 from studio.pictures.settings_reader import read_settings
 from studio.ui.compare.table import ScoredSet
+
+MAX_PICTURES = 2000
+"""Of one folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,58 @@ class Found:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     raw_bytes: dict[str, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+
+
+def chosen_items(
+    gallery: Gallery, keys: Sequence[str] | None, files: Sequence[str] | None
+) -> tuple[list[Item], list[str]]:
+    """(chosen pictures of the gallery, then dropped files; a sentence for each picture that is gone)"""
+    found, gone = [], []
+    for key in keys or ():
+        try:
+            picture = gallery.get(key)
+        except ValueError as error:
+            gone.append(f"left out: {error}")
+            continue
+        found.append(Item(key, title_of(picture), picture.path, picture.record.to_dict(), picture))
+    found += [Item(f"file-{name}", Path(name).name, Path(name), {}) for name in files or ()]
+    return found, gone
+
+
+def folder_sets(home: Path | None, first: str, second: str) -> list[list[Item]]:
+    """Two folders, or none where none are named; `home` is None where nobody may name any.
+
+    Raises ValueError for one that cannot be compared.
+    """
+    named = [text.strip() for text in (first or "", second or "") if text and text.strip()]
+    if not named:
+        return []
+    if home is None:
+        raise ValueError("folders are compared on your own machine only; choose pictures instead")
+    if len(named) < 2:
+        raise ValueError("one folder alone has nothing to be compared with; name the second one")
+    sets = []
+    for index, text in enumerate(named):
+        folder = Path(text).expanduser()
+        check_inside(folder, home=home)
+        if not folder.is_dir():
+            raise ValueError(f"{text} is no folder on this machine; name one that holds pictures")
+        paths = list(pictures_in(folder))[:MAX_PICTURES]
+        if len(paths) < 2:
+            raise ValueError(f"{text} holds {len(paths)} pictures; a set needs at least two")
+        sets.append([Item(f"{index}-{path}", path.name, path, {}) for path in paths])
+    return sets
+
+
+def thumbnail_of(item: Item) -> FileData | None:
+    """Of a picture of the gallery."""
+    return None if item.picture is None else FileData(path=str(item.picture.thumbnail_path))
+
+
+def title_of(picture: Picture) -> str:
+    """The start of its prompt and the end of its name."""
+    words = picture.record.settings.prompt
+    return f"{words[:40]}{'...' if len(words) > 40 else ''} · {picture.id[-6:]}"
 
 
 def scored_sets(sets: Sequence[Sequence[Item]], found: Found, *, paired: bool) -> list[ScoredSet]:

@@ -18,6 +18,7 @@ from studio.ui.compare.table import CompareTable
 from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED
 from studio.ui.inspect.stage import Board, InspectStage
 from studio.ui.parts.details.settings_table import SettingsTable
+from studio.ui.parts.refusal import build_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class CompareTab:
     first: gr.Textbox
     second: gr.Textbox
     metrics: gr.Dropdown
+    refused: gr.HTML
+    """Why nothing is compared, or what is left out; until the next press."""
+
     compare: gr.Button
     stop: gr.Button
     csv: gr.DownloadButton
@@ -84,6 +88,7 @@ def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
                 label="Metrics",
                 elem_id="compare-metrics",
             )
+            refused = build_refusal("compare-refused")
             with gr.Row(elem_classes="pair"):
                 compare = gr.Button("Compare", variant="primary", elem_id="compare-go", min_width=90)
                 stop = gr.Button("Stop", elem_id="compare-stop", min_width=60)
@@ -96,13 +101,13 @@ def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
         with gr.Column(elem_classes="rail side", min_width=0):
             settings = SettingsTable(elem_id="settings-difference")
     return CompareTab(
-        tab, keys, files, first, second, metrics, compare, stop, csv, table, stage, settings, None
-    )
+        tab, keys, files, first, second, metrics, refused, compare, stop, csv, table, stage, settings, None,
+    )  # fmt: skip
 
 
 def wire_compare_tab(tab: CompareTab, handlers: CompareHandlers, demo: gr.Blocks) -> None:
     asked = [tab.keys, tab.files, tab.first, tab.second, tab.metrics]
     gr.on([demo.load, tab.tab.select], handlers.offer, None, tab.keys, **UNQUEUED)
-    running = tab.compare.click(handlers.compare, asked, [tab.table, tab.csv], **QUEUED)
+    running = tab.compare.click(handlers.compare, asked, [tab.refused, tab.table, tab.csv], **QUEUED)
     tab.stop.click(None, None, None, cancels=[running], **UNQUEUED)
     tab.table.open(handlers.open, asked, [tab.stage, tab.settings], **QUEUED_EACH)

@@ -15,7 +15,9 @@ from studio.ui.components import Drawn
 from studio.ui.generate.lora_fits import LoraFits
 from studio.ui.generate.lora_stack import LoraServer, LoraStack
 from studio.ui.generate.notes import model_choices
+from studio.ui.generate.restored import build_restored
 from studio.ui.generate.sizes import PRESETS, preset_of, size_sentence
+from studio.ui.parts.refusal import build_refusal
 
 EXAMPLES = (
     ("Mountains", "mountains at dusk, cloudy sky"),
@@ -92,6 +94,9 @@ class Rail:
     """Shown by controls.css where the note is of trouble."""
 
     fit_note: gr.Markdown
+    restored: gr.HTML
+    """What a picture said that the form left out, and why; gone with the next picture and with Generate."""
+
     refusal: gr.HTML
     """Why Generate took nothing; gone with the next change."""
 
@@ -236,12 +241,13 @@ def build_controls() -> Rail:
             )
     with gr.Column(elem_classes="rail-foot", min_width=0):
         fit_note = gr.Markdown(elem_classes="note", elem_id="fit-note")
-        refusal = gr.HTML(elem_id="refusal", padding=False)
+        restored = build_restored()
+        refusal = build_refusal("refusal")
         generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
     controls = Controls(
         prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
         seed_mode, count, adapters, rope, speed, memory,
     )  # fmt: skip
     return Rail(
-        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, refusal, drop, generate
-    )
+        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, restored, refusal, drop, generate,
+    )  # fmt: skip

@@ -29,11 +29,12 @@ from studio.ui.generate.lora_stack import (
     lora_options,
     strengths_of,
 )
-from studio.ui.generate.notes import model_note, plain_text, refusal, warning
+from studio.ui.generate.notes import model_note, plain_text, warning
 from studio.ui.generate.watching import Watch, finished, later, stage_view
 from studio.ui.messages import shows_errors
 from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
 from studio.ui.parts.queue.queue_panel import queue_rows
+from studio.ui.parts.refusal import NOTHING_REFUSED, refusal
 from studio.ui.visitors.submission_gate import SubmissionGate
 from studio.work.kinds import picture_of
 from studio.work.worker_state import WorkerState
@@ -60,7 +61,7 @@ class GenerateHandlers:
         A refusal stands at the button and takes nothing else from the page.
         """
         try:
-            return ("", *self.submit(*values))
+            return (NOTHING_REFUSED, *self.submit(*values))
         except ValueError as error:
             return (refusal(str(error)), *(gr.skip(),) * (1 + PAGE_PARTS))
 

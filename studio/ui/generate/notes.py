@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from studio.models.catalogue import CATALOGUE, ModelEntry
 from studio.models.lookup import Gated, Offline, check_available, find_model, is_here
 from studio.render_request import RenderRequest
@@ -72,11 +70,6 @@ def model_trouble(model: str) -> str | None:
 
 def warning(text: str) -> str:
     return f"<span class='warn'>{plain_text(text)}</span>"
-
-
-def refusal(text: str) -> str:
-    """Markup that a screen reader tells at once."""
-    return f"<p class='warn' role='alert'>{escape(text)}</p>"
 
 
 def plain_text(text: str) -> str:

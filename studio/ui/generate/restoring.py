@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from finetune.whole_text import shortened
 from studio.home.settings import Settings
+from studio.models.adapters import resolve_adapter
 from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
-from studio.pictures.settings_reader import STUDIO, read_settings
+from studio.pictures.settings_reader import STUDIO, PictureSettings, read_settings, settings_of_record
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.lora_stack import restored_stack
 from studio.ui.generate.notes import model_note, size_note
+from studio.ui.generate.restored import restored_note
 from studio.ui.generate.sizes import preset_of
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.details import DetailsContent, details_of_picture
+from studio.ui.parts.refusal import refusal
 
 Plain = dict[str, Any]
+_MAX_REASON = 300
+"""Letters: what a picture names may be as long as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,60 +38,70 @@ class Restorer:
 
     @shows_errors
     def act(self, event: gr.EventData) -> tuple[Any, ...]:
-        """A button of a details rail: (tabs, details, *form), see FORM_OUTPUTS."""
+        """A button of a details rail: (tabs, details, what was left out, *form)"""
         picture = self.gallery.get(str(event.id))
         action = event.action
         if action in ("star", "unstar"):
             self.gallery.star(picture.id, action == "star")
             details: DetailsContent = details_of_picture(self.gallery.get(picture.id))
-            return (gr.skip(), details, *form_updates())
-        form = wanted(action, picture.record.settings.to_dict())
-        return (gr.Tabs(selected="generate"), gr.skip(), *form_updates(**form))
+            return (gr.skip(), details, gr.skip(), *form_updates())
+        found = settings_of_record(picture.record, picture.width_px, picture.height_px)
+        form, left_out = self.wanted(action, found)
+        return (gr.Tabs(selected="generate"), gr.skip(), restored_note(left_out), *form_updates(**form))
 
     def drop(self, path: str | None) -> tuple[Any, ...]:
-        """A dropped picture: (the drop zone emptied for the next one, *form)."""
+        """A dropped picture: (the drop zone emptied for the next one, what was left out or refused, *form)"""
         if path is None:
-            return (gr.skip(), *form_updates())
+            return (gr.skip(), gr.skip(), *form_updates())
         try:
             found = read_settings(Path(path))
         except ValueError as error:
-            gr.Warning(str(error), duration=12)
-            return (None, *form_updates())
+            return (None, refusal(str(error)), *form_updates())
+        form, left_out = self.as_form(found.values)
         written = "" if found.source == STUDIO else f", written by {found.source}"
-        left_out = found.left_out_words()
-        gr.Info(
-            f"Restored from {Path(path).name}{written}" + (f". Left out: {left_out}" if left_out else ""),
-            duration=15 if left_out else 4,
-        )
-        return (None, *form_updates(**as_form(found.values)))
+        note = restored_note([*left_out, *found.left_out_lines()], source=f"{Path(path).name}{written}")
+        return (None, note, *form_updates(**form))
 
+    def wanted(self, action: str, found: PictureSettings) -> tuple[Plain, list[str]]:
+        """(what of a picture's settings an action takes over, as form values; what is left out, and why)"""
+        settings = found.values
+        if action == "use_seed":
+            return {"seed": settings["seed"], "seed_mode": "fixed"}, []
+        if action not in ("remix", "use_all"):
+            raise ValueError(f"unknown action {action!r}; reload the page")
+        if action == "remix":
+            settings = {name: value for name, value in settings.items() if name != "seed"}
+        form, left_out = self.as_form(settings)
+        return form, [*left_out, *found.left_out_lines()]
 
-def wanted(action: str, settings: Plain) -> Plain:
-    """What of a picture's settings an action takes over, as form values."""
-    if action == "use_seed":
-        return {"seed": settings["seed"], "seed_mode": "fixed"}
-    if action == "remix":
-        return as_form({name: value for name, value in settings.items() if name != "seed"})
-    if action == "use_all":
-        return as_form(settings)
-    raise ValueError(f"unknown action {action!r}; reload the page")
+    def as_form(self, settings: Plain) -> tuple[Plain, list[str]]:
+        """(settings of one picture as form values, what is left out and why)
 
-
-def as_form(settings: Plain) -> Plain:
-    """Settings of one picture as form values: one prompt, one picture, the seed fixed if there is one."""
-    form = {name: settings[name] for name in CONTROL_NAMES if name in settings}
-    if "model" in form and not is_known(str(form["model"])):
-        gr.Warning(f"Made with {form['model']}, which is not in this studio; the model stays as it is.")
-        del form["model"]
-    if "width_px" in form and "height_px" in form:
-        form["preset"] = preset_of(int(form["width_px"]), int(form["height_px"]))
-    if "num_inference_steps" in form:  # pictures from before there was a choice were drawn at full size alone
-        form.setdefault("coarse_first", 0.0)
-        form.setdefault("rope", "none")
-        form["speed"] = [name for name in str(form.get("speed", "")).split(",") if name]
-    form["adapters"] = restored_stack(settings.get("adapters", ()))
-    form["seed_mode"] = "fixed" if "seed" in form else "random"
-    return {**form, "as_list": False, "count": 1}
+        One prompt, one picture, the seed fixed if there is one.
+        """
+        form = {name: settings[name] for name in CONTROL_NAMES if name in settings}
+        left_out = []
+        if "model" in form and (trouble := _trouble(find_model, str(form["model"]))):
+            left_out.append(f"model: {shortened(str(form['model']))} ({trouble})")
+            del form["model"]
+        if "width_px" in form and "height_px" in form:
+            form["preset"] = preset_of(int(form["width_px"]), int(form["height_px"]))
+        if (
+            "num_inference_steps" in form
+        ):  # pictures from before there was a choice were drawn at full size alone
+            form.setdefault("coarse_first", 0.0)
+            form.setdefault("rope", "none")
+            form["speed"] = [name for name in str(form.get("speed", "")).split(",") if name]
+        here = []
+        for adapter in settings.get("adapters", ()):
+            path = str(adapter["path"])
+            if trouble := _trouble(resolve_adapter, self.gallery.workspace.root, path):
+                left_out.append(f"LoRA: {shortened(path)} at {adapter['weight']:g} ({trouble})")
+            else:
+                here.append(adapter)
+        form["adapters"] = restored_stack(here)
+        form["seed_mode"] = "fixed" if "seed" in form else "random"
+        return {**form, "as_list": False, "count": 1}, left_out
 
 
 def form_updates(**values: Any) -> tuple[Any, ...]:
@@ -99,9 +116,10 @@ def form_updates(**values: Any) -> tuple[Any, ...]:
     return (*controls, size, model)
 
 
-def is_known(model: str) -> bool:
+def _trouble(look: Callable[..., Any], *named: Any) -> str:
+    """Why it is not here; empty if it is."""
     try:
-        find_model(model)
-    except ValueError:
-        return False
-    return True
+        look(*named)
+    except ValueError as error:
+        return str(error)[:_MAX_REASON]
+    return ""

@@ -117,7 +117,8 @@ def wire_generate_tab(
     counted: list[Any] = [controls.prompt, controls.as_list, controls.count]
     gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **UNQUEUED)
     gr.on([widget.change for widget in widgets], None, None, rail.refusal, js="() => ''", **UNQUEUED)
-    rail.drop.upload(restorer.drop, rail.drop, [rail.drop, *rail.form()], **QUEUED)
+    rail.drop.upload(restorer.drop, rail.drop, [rail.drop, rail.restored, *rail.form()], **QUEUED)
+    rail.generate.click(None, None, rail.restored, js="() => ''", **UNQUEUED)
 
     tab.queue.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH)
     tab.status.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH)

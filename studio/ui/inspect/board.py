@@ -83,6 +83,24 @@ class Boards:
             raise ValueError(f"the stage holds {MAX_PANES} pictures, got {len(keys)}; take some away")
         return [self.subject(key) for key in keys]
 
+    def still_there(self, keys: Sequence[str], opened: Sequence[Subject]) -> tuple[list[str], list[str]]:
+        """(the keys that still name a picture, a sentence for each other one)
+
+        Of a file that was just `opened` again the key of before is passed over: the page sends it as a new file.
+        """
+        known: list[str] = []
+        gone: list[str] = []
+        again = {subject.path.resolve() for subject in opened}
+        for key in keys:
+            try:
+                self.subject(key)
+            except ValueError as error:
+                if self.opened.source_of(key.removeprefix(UPLOADED)) not in again:
+                    gone.append(f"taken off the stage: {error}")
+            else:
+                known.append(key)
+        return known, gone
+
     def subject(self, key: str) -> Subject:
         """Raises ValueError for a key that names nothing."""
         if key.startswith(UPLOADED):

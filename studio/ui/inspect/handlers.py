@@ -32,6 +32,7 @@ from studio.ui.inspect.settings import MAX_PANES, InspectSettings
 from studio.ui.inspect.stage import Board
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.metric_chips import ChipsContent, chip_of, chips_of
+from studio.ui.parts.refusal import refusal
 
 HEADLINES = (
     *("glcm_score", "glcm_entropy", "compression_ratio", "effective_resolution", "spectrum_slope"),
@@ -62,23 +63,26 @@ class InspectHandlers:
         """A setting changed."""
         return self.boards.board(keys or (), InspectSettings.of(values), part=Part.of(part), asked=asked)
 
-    @shows_errors
-    def drop(self, paths: list[str] | None, keys: list[str]) -> tuple[Any, Any]:
-        """Dropped files join the pictures on the stage: (the drop zone emptied, the list)."""
-        chosen, refused = list(keys or []), []
+    def drop(self, paths: list[str] | None, keys: list[str]) -> tuple[Any, str, Any]:
+        """Dropped files join the pictures on the stage: (the drop zone emptied, what was refused, the list).
+
+        One that cannot be opened keeps no other from it, nor does a picture of the stage that is gone.
+        """
+        refused, subjects = [], []
         for path in paths or []:
             try:
-                subject = self.boards.opened.open(Path(path))
+                subjects.append(self.boards.opened.open(Path(path)))
             except ValueError as error:
                 refused.append(str(error))
-                continue
+        for subject in subjects:
             for note in subject.notes:
                 gr.Info(f"{subject.title}: {note}", duration=6)
-            chosen.append(f"{UPLOADED}{subject.id}")
-        for sentence in refused:
-            gr.Warning(sentence, duration=12)
+        chosen, gone = self.boards.still_there(keys or (), subjects)
+        refused += gone
+        chosen += [f"{UPLOADED}{subject.id}" for subject in subjects]
         chosen = list(dict.fromkeys(chosen))[-MAX_PANES:]
-        return None, gr.Dropdown(multiselect=True, choices=self.boards.choices(chosen), value=chosen)
+        listed = gr.Dropdown(multiselect=True, choices=self.boards.choices(chosen), value=chosen)
+        return None, refusal(*refused), listed
 
     @shows_errors
     def offer(self, keys: list[str] | None) -> Any:

@@ -13,6 +13,7 @@ from studio.ui.inspect.handlers import HINT, InspectHandlers
 from studio.ui.inspect.settings import LOOKS, MAX_PANES
 from studio.ui.inspect.stage import InspectStage
 from studio.ui.parts.details.metric_chips import ChipsContent, MetricChips
+from studio.ui.parts.refusal import build_refusal
 
 STAGE_ID = "inspect-stage"
 APPLY_LOOK = f"""(...values) => {{
@@ -34,6 +35,9 @@ class InspectTab:
     tab: gr.Tab
     keys: gr.Dropdown
     drop: gr.File
+    refused: gr.HTML
+    """Which dropped files were not taken, and why; until the next ones are dropped."""
+
     form: InspectForm
     stage: InspectStage
     asked: gr.Textbox
@@ -82,6 +86,7 @@ def build_inspect_tab() -> InspectTab:
                 elem_id="inspect-drop",
                 elem_classes="drop",
             )
+            refused = build_refusal("inspect-refused")
             form = build_form()
         with gr.Column(elem_classes="stage", min_width=0):
             stage = InspectStage(elem_id=STAGE_ID, layers_in="inspect-layer", layer_keys=LAYER_KEYS)
@@ -99,7 +104,7 @@ def build_inspect_tab() -> InspectTab:
                 numbers = gr.DownloadButton("All numbers (JSON)", visible=False, size="sm", elem_id="numbers")
         part, asked = gr.State(""), gr.Textbox(visible=False)
     return InspectTab(
-        tab, keys, drop, form, stage, asked, part, part_chips, part_group, distance, angle, part_plots,
+        tab, keys, drop, refused, form, stage, asked, part, part_chips, part_group, distance, angle, part_plots,
         rail, chips, verdict, plots, numbers,
     )  # fmt: skip
 
@@ -132,7 +137,7 @@ def wire_inspect_tab(tab: InspectTab, handlers: InspectHandlers, demo: gr.Blocks
 
     tab.tab.select(handlers.warm, None, None, **UNQUEUED)
     gr.on([demo.load, tab.tab.select], handlers.offer, tab.keys, tab.keys, **QUEUED)
-    tab.drop.upload(handlers.drop, [tab.drop, tab.keys], [tab.drop, tab.keys], **QUEUED)
+    tab.drop.upload(handlers.drop, [tab.drop, tab.keys], [tab.drop, tab.refused, tab.keys], **QUEUED)
 
     chosen = tab.keys.change(
         handlers.choose, [tab.asked, *asked], [tab.part, tab.stage], js=ask(before=1), **QUEUED_LAST

@@ -17,10 +17,13 @@ from PIL import Image
 from metrics.glcm import glcm_score
 from metrics.pictures import read_picture
 from metrics.protocol_scores import measure_picture
+from metrics.weights import CLIP_B16, MICRO_CLIP
 from studio.benchmark import scoring
 from studio.benchmark.folder import BenchmarkFolder, create_benchmark
+from studio.benchmark.markup import scores_markup
 from studio.benchmark.plan import Prompt
 from studio.benchmark.progress import SCORE, Standings, ask_for_benchmark, standings
+from studio.benchmark.report import model_card
 from studio.benchmark.scoring import measure_benchmark
 from studio.benchmark.table import benchmark_table
 from studio.benchmark.words import as_csv, as_json, as_text
@@ -239,3 +242,31 @@ def test_the_published_column_is_of_the_picture_as_jpeg(drawn: Standings) -> Non
     assert found["as-published/compression_ratio"] == pixels.nbytes / file.getbuffer().nbytes
     assert found["as-published/glcm_score"] == pytest.approx(glcm_score(decoded), rel=1e-12)
     assert found["as-published/glcm_score"] != pytest.approx(glcm_score(pixels), rel=1e-6)
+
+
+def test_another_clip_than_the_published_one_is_named_wherever_its_numbers_stand(
+    workspace: Workspace, new_plan: NewPlan, jobs: JobTable, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("D4K_CLIP_B16", str(MICRO_CLIP))
+    plan = new_plan(columns=("ours/clip_score", "ours/glcm_entropy"), prompts=new_plan().prompts[:2])
+    folder = create_benchmark(workspace, plan)
+    for cell in plan.cells():
+        pretend(gallery, cell)
+    found = standings(plan, jobs=jobs, gallery=gallery)
+    assert measure_benchmark(folder, found)
+    monkeypatch.delenv("D4K_CLIP_B16")  # what was measured says by what
+    table = benchmark_table(folder, found)
+    words = f"by {MICRO_CLIP}, as D4K_CLIP_B16 says; published numbers are by openai/clip-vit-base-patch16"
+    assert table.other_models == {"ours/clip_score": (words,)}
+    assert f"CLIPScore: {words}." in scores_markup(table)
+    for text in (as_text(table), as_json(table), model_card(table)):
+        assert text.count(words) == 1
+
+
+def test_the_published_clip_needs_no_word(workspace: Workspace, drawn: Standings, new_plan: NewPlan) -> None:
+    plan = new_plan(name="by clip", columns=("ours/clip_score",))
+    folder, found = create_benchmark(workspace, plan), replace(drawn, plan=plan)
+    for place, others in ((CLIP_B16.hub_id, []), ("someone/another-clip", ["ours/clip_score"])):
+        for _, picture in found.pictures("rough"):
+            folder.add_scores(picture.id, {"ours/clip_score": 30.0}, {}, {"ours/clip_score": place})
+        assert list(benchmark_table(folder, found).other_models) == others

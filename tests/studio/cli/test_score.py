@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from metrics.compression import set_compression_ratio
 from metrics.glcm import glcm_score
+from metrics.weights import MICRO_CLIP
 from studio.cli.main import app
 
 RUN = CliRunner()
@@ -118,6 +119,19 @@ def test_the_bundled_clip_reads_the_prompt_beside_a_picture(tmp_path: Path) -> N
     values = [json.loads(one.stdout)["rows"][0]["scores"]["clip_score[micro]"] for one in (beside, given)]
     assert values[0] == values[1]
     assert 0 <= values[0] <= 100
+
+
+def test_another_clip_than_the_published_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("D4K_CLIP_B16", str(MICRO_CLIP))
+    picture(tmp_path / "one.png", 0)
+    asked = ["score", str(tmp_path / "one.png"), "--prompt", "the sea", "--json"]
+    found = RUN.invoke(app, [*asked, "--metric", "clip_score"])
+    assert f"note: clip_score: by {MICRO_CLIP}, as D4K_CLIP_B16 says" in found.stderr
+    (row,) = json.loads(found.stdout)["rows"]
+    assert [note for note in row["notes"] if "D4K_CLIP_B16" in note]
+    assert "note:" not in RUN.invoke(app, [*asked, "--metric", "clip_score[micro]"]).stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from studio.pictures.containers import texts_of
+from studio.pictures.importing import importable
 from studio.pictures.settings_reader import STUDIO, PictureSettings, read_settings
 from studio.render_request import RenderRequest
 from tests.studio.pictures.pictures_of_others import (
@@ -238,3 +239,27 @@ def test_the_size_is_the_headers(tmp_path: Path, content: bytes, size: tuple[int
     (tmp_path / "a").write_bytes(content)
     found = texts_of(tmp_path / "a")
     assert (found.width_px, found.height_px) == size
+
+
+def test_of_a_damaged_record_of_ours_each_good_setting_is_read(
+    read: Callable[[bytes], PictureSettings], new_request: Callable[..., RenderRequest], tmp_path: Path
+) -> None:
+    settings = {**new_request(prompt="山 \ud83d").to_dict(), "seed": -1, "sampler": "new"}
+    found = read(png(text_chunk("diffusion4k", json.dumps({"settings": settings}))))
+    assert (found.source, found.record, found.values["prompt"]) == (STUDIO, None, "山 \ufffd")
+    assert "seed" not in found.values
+    assert found.left_out_lines() == (
+        "seed: -1 (the seed must lie between 0 and 4294967295, got -1; choose another)",
+        "sampler: new (there is no such setting here)",
+    )
+    path = tmp_path / "theirs.png"
+    with pytest.raises(ValueError, match=r"damaged studio record \(left out: seed: -1"):
+        importable(path, found)
+
+
+def test_every_line_of_what_is_left_out_has_its_reason(read: Callable[[bytes], PictureSettings]) -> None:
+    found = read(png(text_chunk("parameters", TEXT)))
+    assert found.left_out_lines() == (
+        "Sampler: Euler a (there is no such setting here)",
+        "the file's own size: 96 x 64",
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,8 +20,9 @@ from studio.inspection.opened import Opened
 from studio.pictures.gallery import Gallery
 from studio.ui.compare import handlers as module
 from studio.ui.compare.handlers import CompareHandlers
-from studio.ui.compare.items import farthest_pair, set_names
+from studio.ui.compare.items import farthest_pair, folder_sets, set_names
 from studio.ui.compare.table import TableContent
+from studio.ui.parts.refusal import NOTHING_REFUSED
 from tests.studio.ui.conftest import add_picture
 
 METRICS = ["glcm_score", "compression_ratio"]
@@ -44,7 +47,8 @@ def folder(path: Path, pictures: list[np.ndarray]) -> Path:
 
 def last(handlers: CompareHandlers, *asked: Any) -> tuple[TableContent, list[list[str]]]:
     """The finished table, and the rows of its CSV."""
-    *_, (content, button) = handlers.compare(*asked)
+    *_, (refused, content, button) = handlers.compare(*asked)
+    assert refused == NOTHING_REFUSED
     value = button.value["path"] if isinstance(button.value, dict) else button.value
     return content, list(csv.reader(Path(value).read_text(encoding="utf-8").splitlines()))
 
@@ -84,9 +88,9 @@ def test_best_waits_for_the_end_and_a_real_difference(
     monkeypatch.setattr(module, "TELL_EVERY_S", 0.0)
     faint = folder(tmp_path / "faint", [noise(i, 5) for i in range(4)])
     strong = folder(tmp_path / "strong", [noise(9 + i, 60) for i in range(4)])
-    *before, (content, _) = handlers.compare(None, None, str(faint), str(strong), METRICS)
+    *before, (_, content, _) = handlers.compare(None, None, str(faint), str(strong), METRICS)
     assert len(before) == 8
-    assert not any(cell.best for table, _ in before for row in table.rows for cell in row.cells)
+    assert not any(cell.best for _, table, _ in before for row in table.rows for cell in row.cells)
     assert [row.cells[0].best for row in content.rows] == [False, True]
     same, _ = last(handlers, None, None, str(faint), str(faint), METRICS)
     assert not any(cell.best for row in same.rows for cell in row.cells)
@@ -132,6 +136,47 @@ def test_two_sets_open_their_most_different_pair(handlers: CompareHandlers, tmp_
     assert [row.name for row in content.rows] == ["x/samples", "y/samples"]
     board, _ = handlers.open(SimpleNamespace(keys=["set-0", "set-1"], metric="glcm_score"), *asked)
     assert [pane.title for pane in board.panes] == ["1.png", "1.png"]
-    sets = handlers.sets(str(first), str(second))
+    sets = folder_sets(tmp_path, str(first), str(second))
     assert set_names([sets[0], sets[0]]) == ["x/samples", "x/samples"]
     assert [item.path.parent for item in farthest_pair(sets, {})] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ((None, None, "", "", METRICS), "nothing to compare; choose pictures"),
+        ((None, None, "", "", []), "no metric is chosen; choose at least one"),
+        ((None, None, "/one", "", METRICS), "one folder alone has nothing to be compared with"),
+        ((["gone"], None, "", "", METRICS), "there is no picture gone; it was deleted"),
+    ],
+)
+def test_a_refusal_stands_at_the_button_and_moves_nothing(
+    handlers: CompareHandlers, asked: tuple[Any, ...], words: str
+) -> None:
+    ((refused, *rest),) = handlers.compare(*asked)
+    assert "role='alert'" in refused
+    assert words in refused
+    assert rest == [gr.skip(), gr.skip()]
+
+
+def test_folders_are_refused_where_strangers_ask(handlers: CompareHandlers, tmp_path: Path) -> None:
+    strangers = replace(handlers, folders_allowed=False)
+    ((refused, *_),) = strangers.compare(None, None, str(tmp_path), str(tmp_path), METRICS)
+    assert "on your own machine only; choose pictures instead" in refused
+
+
+def test_a_picture_that_is_gone_is_named_and_the_others_are_compared(
+    handlers: CompareHandlers, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TELL_EVERY_S", 0.0)
+    kept = add_picture(gallery, "kept", image=noise(0, 30)).id
+    told = list(handlers.compare(["gone", kept], None, "", "", METRICS))
+    for refused, *_ in told:
+        assert "left out: there is no picture gone" in refused, "from the first row to the last"
+    content = told[-1][1]
+    assert [row.key for row in content.rows] == [kept]
+    assert content.rows[0].cells[0].value is not None
+    board, _ = handlers.open(
+        SimpleNamespace(keys=[kept], metric="glcm_score"), ["gone", kept], None, "", "", METRICS
+    )
+    assert len(board.panes) == 1

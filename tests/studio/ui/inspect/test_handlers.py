@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from studio.ui.inspect.board import Boards, Part, checked_at, checked_view, gain
 from studio.ui.inspect.handlers import InspectHandlers
 from studio.ui.inspect.settings import InspectSettings
 from studio.ui.inspect.stage import Board
+from studio.ui.parts.refusal import NOTHING_REFUSED
 from tests.studio.ui.conftest import add_picture
 from tests.studio.ui.inspect.hostile_files import hostile_files, odd_pictures, written
 
@@ -228,22 +230,50 @@ def test_odd_pictures_open_and_every_layer_and_number_answers(
     handlers: InspectHandlers, tmp_path: Path
 ) -> None:
     for path in odd_pictures(tmp_path):
-        _, listed = handlers.drop([str(path)], [])
+        _, refused, listed = handlers.drop([str(path)], [])
+        assert refused == NOTHING_REFUSED, path.name
         key = listed.value[-1]
         board = handlers.redraw("", [key], "", *USUAL)
         assert board.panes[0].title == path.name
         assert handlers.measure([key])[0].visible
 
 
-def test_good_files_of_a_drop_are_taken_and_bad_ones_named(
-    handlers: InspectHandlers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(gr, "Warning", lambda words, **_: said.append(words))
-    good, bad = tmp_path / "good.png", written(tmp_path / "bad.png", b"x")
+def test_good_files_of_a_drop_are_taken_and_bad_ones_named(handlers: InspectHandlers, tmp_path: Path) -> None:
+    good, bad, worse = (
+        tmp_path / "good.png",
+        written(tmp_path / "bad.png", b"x"),
+        written(tmp_path / "<b>.png", b""),
+    )
     Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(good)
-    _, listed = handlers.drop([str(bad), str(good)], [])
+    emptied, refused, listed = handlers.drop([str(bad), str(good), str(worse)], [])
+    assert emptied is None, "the zone must take the next ones"
     assert len(listed.value) == 1
     assert listed.value[0].startswith("file-")
-    assert len(said) == 1
-    assert "bad.png" in said[0]
+    assert refused.count("role='alert'") == 1
+    assert "bad.png is no PNG, JPEG, WebP or TIFF picture; convert it to one" in refused
+    assert "&lt;b&gt;.png is empty; copy it again" in refused
+    _, refused, again = handlers.drop([str(good)], listed.value)
+    assert (refused, again.value) == (NOTHING_REFUSED, listed.value)
+
+
+def test_a_file_that_is_dropped_again_takes_its_own_place(handlers: InspectHandlers, tmp_path: Path) -> None:
+    """The page sends it anew: another time of the same file, and so another key."""
+    path = tmp_path / "good.png"
+    Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(path)
+    _, _, before = handlers.drop([str(path)], [])
+    os.utime(path, (1, 1))
+    _, refused, after = handlers.drop([str(path)], before.value)
+    assert refused == NOTHING_REFUSED
+    assert len(after.value) == 1
+    assert after.value != before.value
+
+
+def test_a_dropped_file_is_taken_beside_a_picture_that_is_gone(
+    handlers: InspectHandlers, keys: list[str], tmp_path: Path
+) -> None:
+    good = tmp_path / "good.png"
+    Image.fromarray(np.zeros((80, 80, 3), np.uint8)).save(good)
+    _, refused, listed = handlers.drop([str(good)], ["gone", keys[0]])
+    assert "taken off the stage: there is no picture gone; it was deleted" in refused
+    assert listed.value[0] == keys[0]
+    assert listed.value[1].startswith("file-")
