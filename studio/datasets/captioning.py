@@ -26,6 +26,22 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 
 USUAL_PROMPT = DEFAULT_PROMPT
 USUAL_ENDPOINT, USUAL_MODEL = "https://api.openai.com/v1", "gpt-4o"
+ENDPOINTS_VARIABLE = "D4K_CAPTION_ENDPOINTS"
+"""Addresses, parted by commas, that may be asked where several people share a studio."""
+
+
+def check_shared_endpoint(base_url: str, environ: Mapping[str, str]) -> None:
+    """Where others may use this studio too, its key and its network are lent to known addresses alone.
+
+    Raises ValueError for an address that is neither the usual one nor in ENDPOINTS_VARIABLE.
+    """
+    named = [one.strip() for one in environ.get(ENDPOINTS_VARIABLE, "").split(",")]
+    allowed = [one.rstrip("/") for one in (USUAL_ENDPOINT, *named) if one]
+    if base_url.strip().rstrip("/") not in allowed:
+        raise ValueError(
+            f"this studio asks {' or '.join(allowed)} for captions, got {base_url.strip()!r}: others use it too; whoever "
+            f"runs it can add an address to the environment variable {ENDPOINTS_VARIABLE}"
+        )
 
 
 def start_captioning(

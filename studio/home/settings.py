@@ -57,6 +57,11 @@ class Settings:
         # A Space is there for strangers; what they may do is limited (`studio.visitors.limits`).
         check_exposure(self.host, guarded=guarded, insecure=self.insecure or self.hosted)
 
+    @property
+    def shared(self) -> bool:
+        """Whether others than its owner may use the page: by accounts, or unasked."""
+        return self.hosted or self.insecure or bool(self.accounts)
+
     @classmethod
     def from_environment(
         cls, environment: Mapping[str, str], *, space_storage: Path = Path("/data")

@@ -113,7 +113,9 @@ def build_page(
             if settings.trainer is not None:
                 shown_to(settings.trainer, compare.benchmark.tab, demo)
         if trains:
-            datasets = DatasetHandlers(Datasets(gallery.workspace, hosted=settings.hosted), os.environ)
+            datasets = DatasetHandlers(
+                Datasets(gallery.workspace, hosted=settings.hosted), os.environ, shared=settings.shared
+            )
             with kept_for(settings.trainer, demo):
                 wire_finetune_tab(finetune, FinetuneHandlers(trainings), runs, datasets, demo)
                 stack = generate.rail.controls.adapters

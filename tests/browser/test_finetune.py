@@ -18,6 +18,12 @@ def pick(page: Page, name: str) -> None:
     page.wait_for_function(f"document.querySelector('.run h2').textContent === '{name}'")
 
 
+def test_a_studio_without_runs_tells_how_a_training_begins(page: Page) -> None:
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("region", name="How a training begins").wait_for()
+    assert not page.locator(".run-head").is_visible()
+
+
 def test_three_runs_in_their_true_states(finetune_tab: Page) -> None:
     states = {
         row.get_attribute("data-key"): row.get_attribute("data-state")
@@ -39,6 +45,7 @@ def test_a_running_run_shows_its_progress_and_its_buttons(finetune_tab: Page, li
         button.get_attribute("data-action") for button in finetune_tab.locator(".run-actions > button").all()
     ]
     assert shown == ["stop", "stop_now", "save", "sample", "duplicate"]
+    assert not finetune_tab.get_by_role("region", name="How a training begins").is_visible()
     chips = finetune_tab.locator(".run-chips").inner_text()
     assert "RAM" in chips
     assert "disk" in chips

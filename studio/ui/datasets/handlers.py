@@ -10,7 +10,12 @@ from typing import Any
 import gradio as gr
 
 from studio.datasets.caption_changes import count_matches, replaced, with_affixes, with_trigger
-from studio.datasets.captioning import KEY_VARIABLE, start_captioning, start_captioning_here
+from studio.datasets.captioning import (
+    KEY_VARIABLE,
+    check_shared_endpoint,
+    start_captioning,
+    start_captioning_here,
+)
 from studio.datasets.fetching import Fetches
 from studio.datasets.limits import Judging
 from studio.datasets.open import Datasets
@@ -33,6 +38,9 @@ class DatasetHandlers:
     datasets: Datasets
     environ: Mapping[str, str]
     """Where the endpoint's key is looked for."""
+
+    shared: bool = False
+    """Whether others than the machine's owner may use the page."""
 
     fetching: FetchHandlers = field(init=False)
     """Datasets of the hub."""
@@ -202,6 +210,8 @@ class DatasetHandlers:
                 watch, model=local, prompt=prompt, replace_others=replace_others, environ=self.environ
             )
         else:
+            if self.shared:
+                check_shared_endpoint(base_url, self.environ)
             begun = start_captioning(
                 watch,
                 base_url=base_url,

@@ -1,5 +1,6 @@
 // The chosen run: what it does, how far it is, what can be done with it. Deleting asks by a second press.
 const section = element.querySelector(".run");
+const none = element.querySelector(".run-none");
 const actions = section.querySelector(".run-actions");
 const words = {
   use: ["Draw with it", "Put it into Generate, beside the model without it"],
@@ -60,6 +61,7 @@ function refresh() {
   const value = props.value;
   if (!value) return;
   section.hidden = !value.name;
+  none.hidden = Boolean(value.name);
   section.dataset.state = value.state;
   section.querySelector("h2").textContent = value.name;
   section.querySelector(".runs-state").textContent = value.state;

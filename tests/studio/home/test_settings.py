@@ -116,3 +116,11 @@ def test_secrets_are_not_shown() -> None:
 def test_nonsense_is_refused(environment: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Settings.from_environment(environment)
+
+
+def test_a_studio_is_shared_where_others_may_come_in(tmp_path: Path) -> None:
+    assert not Settings(home=tmp_path).shared
+    assert not Settings(home=tmp_path, token="a" * 32).shared
+    assert Settings(home=tmp_path, accounts=(("ann", "a password"),)).shared
+    assert Settings(home=tmp_path, insecure=True).shared
+    assert Settings(home=tmp_path, hosted=True).shared

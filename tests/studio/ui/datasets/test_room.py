@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from finetune.data.dataset import open_dataset
+from studio.datasets.captioning import check_shared_endpoint
 from studio.datasets.open import Datasets
 from studio.home.background import TaskState
 from studio.home.workspace import Workspace
@@ -278,3 +279,19 @@ def test_the_key_is_never_shown_and_never_sent_from_a_public_host(
     with pytest.raises(gr.Error, match="on one's own machine"):
         hosted.caption(source, endpoint.base_url, "gpt-test", "What is it?", False)
     assert endpoint.asked == []
+
+
+def test_a_shared_studio_lends_its_key_and_network_to_known_addresses_alone(
+    handlers: DatasetHandlers, source: str, endpoint: Endpoint
+) -> None:
+    shared = DatasetHandlers(handlers.datasets, {"OPENAI_API_KEY": "sk-secret"}, shared=True)
+    for address in (endpoint.base_url, "http://169.254.169.254/latest", "https://api.openai.com.example/v1"):
+        with pytest.raises(gr.Error, match="asks https://api.openai.com/v1 for captions, got"):
+            shared.caption(source, address, "gpt-test", "What is it?", False)
+    assert endpoint.asked == []
+    check_shared_endpoint(" https://api.openai.com/v1/ ", {})
+    named = {"D4K_CAPTION_ENDPOINTS": f"https://vlm.example/v1, {endpoint.base_url}"}
+    known = DatasetHandlers(handlers.datasets, named, shared=True)
+    known.caption(source, endpoint.base_url, "gpt-test", "What is it?", False)
+    assert known.datasets.open(source).captioning.wait(20).state == "done"
+    assert endpoint.asked != []
