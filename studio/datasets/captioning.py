@@ -39,8 +39,8 @@ def check_shared_endpoint(base_url: str, environ: Mapping[str, str]) -> None:
     allowed = [one.rstrip("/") for one in (USUAL_ENDPOINT, *named) if one]
     if base_url.strip().rstrip("/") not in allowed:
         raise ValueError(
-            f"this studio asks {' or '.join(allowed)} for captions, got {base_url.strip()!r}: others use it too; whoever "
-            f"runs it can add an address to the environment variable {ENDPOINTS_VARIABLE}"
+            f"this studio asks {' or '.join(allowed)} for captions, got {base_url.strip()!r}: others use it too; "
+            f"whoever runs it can add an address to the environment variable {ENDPOINTS_VARIABLE}"
         )
 
 

@@ -48,9 +48,10 @@ class RunView(Drawn):
 <section class="run-none" aria-label="How a training begins" hidden>
   <h2>A run shows here</h2>
   <ol>
-    <li><b>Choose pictures with captions</b>: a folder, a zip, or a dataset of the hub. Each is looked at first, and what
-      is left out is named.</li>
-    <li><b>Dry run</b>: a few steps of this very training tell how long the whole will take, and whether it fits into memory.</li>
+    <li><b>Choose pictures with captions</b>: a folder, a zip, or a dataset of the hub. Each is looked at first, and
+      what is left out is named.</li>
+    <li><b>Dry run</b>: a few steps of this very training tell how long the whole will take, and whether it fits into
+      memory.</li>
     <li><b>Start</b>: loss by noise level and wavelet band, sample pictures and checkpoints appear as it goes. It can be
       stopped, and resumed to the same weights.</li>
   </ol>

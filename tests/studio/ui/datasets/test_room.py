@@ -286,7 +286,7 @@ def test_a_shared_studio_lends_its_key_and_network_to_known_addresses_alone(
 ) -> None:
     shared = DatasetHandlers(handlers.datasets, {"OPENAI_API_KEY": "sk-secret"}, shared=True)
     for address in (endpoint.base_url, "http://169.254.169.254/latest", "https://api.openai.com.example/v1"):
-        with pytest.raises(gr.Error, match="asks https://api.openai.com/v1 for captions, got"):
+        with pytest.raises(gr.Error, match=r"asks https://api\.openai\.com/v1 for captions, got"):
             shared.caption(source, address, "gpt-test", "What is it?", False)
     assert endpoint.asked == []
     check_shared_endpoint(" https://api.openai.com/v1/ ", {})
