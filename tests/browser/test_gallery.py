@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from studio.pictures.gallery_search import Listed
-from tests.browser.acting import open_studio, until
+from tests.browser.acting import hold_event, open_studio, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -182,6 +182,16 @@ def test_the_grid_takes_up_where_the_viewer_ended(gallery: Page) -> None:
     gallery.wait_for_function("document.activeElement.title === 'a calm sea at night'")
     gallery.keyboard.press("ArrowLeft")
     expect(details).to_have_text("dunes at noon")
+
+
+def test_what_is_chosen_before_the_last_choice_is_answered_counts(gallery: Page) -> None:
+    held = hold_event(gallery, "choose")
+    card(gallery, "mountains in snow").click()
+    until(gallery, lambda: len(held.routes) == 1)
+    card(gallery, "dunes at noon").click()
+    until(gallery, lambda: len(held.routes) == 2)
+    held.let_go()
+    expect(gallery.locator("#gallery-details .details-prompt")).to_have_text("dunes at noon")
 
 
 def test_delete_goes_on_to_the_neighbour(gallery: Page) -> None:

@@ -84,7 +84,7 @@ def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, d
     gr.on([demo.load, tab.tab.select], handlers.show, tab.query(), shown, **UNQUEUED)
     pulse.beat(handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED)
     tab.grid.act(handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH)
-    tab.grid.choose(handlers.choose, None, [tab.details, tab.opened], **UNQUEUED)
+    tab.grid.choose(handlers.choose, None, [tab.details, tab.opened], **QUEUED_EACH)
     tab.grid.open(handlers.open, None, [tab.viewer, tab.details, tab.opened], **QUEUED_EACH)
     tab.viewer.turn(
         handlers.turn,

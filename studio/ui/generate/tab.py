@@ -87,7 +87,7 @@ def wire_generate_tab(
     rail.generate.click(
         handlers.generate, [*widgets, tab.watch], [rail.refusal, controls.seed, *page], **QUEUED
     )
-    rail.examples.pick(pick_example, None, controls.prompt, **UNQUEUED)
+    rail.examples.pick(pick_example, None, controls.prompt, **QUEUED_EACH)
     numbers = [getattr(controls, name) for name in ADVISED]
     controls.model.input(
         choose_model,

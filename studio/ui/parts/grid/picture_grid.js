@@ -109,8 +109,20 @@ function choose(id, event = {}) {
   if (id) {
     cardOf(id)?.focus({ preventScroll: true });
     cardOf(id)?.scrollIntoView({ block: "nearest" });
-    trigger("choose", { id });
+    tellChosen(id);
   }
+}
+
+// A key that is held down walks through many pictures: the server is told of the last.
+const TOLD_AFTER_MS = 50;
+let chosen = "";
+let telling = 0;
+function tellChosen(id) {
+  chosen = id;
+  telling ||= setTimeout(() => {
+    telling = 0;
+    trigger("choose", { id: chosen });
+  }, TOLD_AFTER_MS);
 }
 
 const cardOf = (id) => [...grid.children].find((card) => card.dataset.key === id);
@@ -212,7 +224,7 @@ function refresh() {
   if (vanished) {
     const next = value.undo.length ? value.pictures[Math.min(wasAt, value.pictures.length - 1)]?.id : null;
     choose(next ?? null);
-    if (!next) trigger("choose", { id: "" });
+    if (!next) tellChosen("");
     if (had && !next) grid.focus();
   }
   if (value.current && value.demand > answered) {
