@@ -89,8 +89,7 @@ class GalleryHandlers:
         picture = find_picture(self.gallery, picture_id) if picture_id else None
         return DetailsContent() if picture is None else details_of_picture(picture)
 
-    def choose(self, event: gr.EventData) -> tuple[Any, str]:
-        picture_id = str(event.id)
+    def choose(self, picture_id: str) -> tuple[Any, str]:
         return self.details(picture_id), picture_id
 
     @shows_errors

@@ -8,12 +8,15 @@ from typing import Any
 import gradio as gr
 
 from studio.pictures.gallery_search import Narrowed
-from studio.ui.events import QUEUED_EACH, UNQUEUED
+from studio.ui.events import QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
 from studio.ui.parts.pulse.pulse import Pulse
 from studio.ui.parts.viewer.viewer import DeepViewer
+
+
+CHOSEN = "() => document.querySelector('#grid .gallery-grid').dataset.chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class GalleryTab:
     limit: gr.State
     opened: gr.State
     seen: gr.State
+    chosen: gr.Textbox
+    """Carries the id of the newest choice to the server."""
 
     def query(self) -> list[Any]:
         """What decides which pictures the grid shows."""
@@ -63,8 +68,9 @@ def build_gallery_tab() -> GalleryTab:
                 viewer = DeepViewer(closable=True, elem_id="loupe")
             with gr.Column(elem_classes="rail side", min_width=0):
                 details = PictureDetails(elem_id="gallery-details")
+        chosen = gr.Textbox(visible=False)
         narrowed, limit, opened, seen = gr.State(Narrowed()), gr.State(PAGE), gr.State(""), gr.State("")
-    return GalleryTab(tab, shelf, search, grid, viewer, details, narrowed, limit, opened, seen)
+    return GalleryTab(tab, shelf, search, grid, viewer, details, narrowed, limit, opened, seen, chosen)
 
 
 def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, demo: gr.Blocks) -> None:
@@ -84,7 +90,7 @@ def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, d
     gr.on([demo.load, tab.tab.select], handlers.show, tab.query(), shown, **UNQUEUED)
     pulse.beat(handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED)
     tab.grid.act(handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH)
-    tab.grid.choose(handlers.choose, None, [tab.details, tab.opened], **QUEUED_EACH)
+    tab.grid.choose(handlers.choose, tab.chosen, [tab.details, tab.opened], js=CHOSEN, **QUEUED_LAST)
     tab.grid.open(handlers.open, None, [tab.viewer, tab.details, tab.opened], **QUEUED_EACH)
     tab.viewer.turn(
         handlers.turn,

@@ -113,16 +113,10 @@ function choose(id, event = {}) {
   }
 }
 
-// A key that is held down walks through many pictures: the server is told of the last.
-const TOLD_AFTER_MS = 50;
-let chosen = "";
-let telling = 0;
+// Of choices that come while one is answered the page tells the server the newest, which it reads here.
 function tellChosen(id) {
-  chosen = id;
-  telling ||= setTimeout(() => {
-    telling = 0;
-    trigger("choose", { id: chosen });
-  }, TOLD_AFTER_MS);
+  grid.dataset.chosen = id;
+  trigger("choose");
 }
 
 const cardOf = (id) => [...grid.children].find((card) => card.dataset.key === id);

@@ -50,7 +50,7 @@ class GridContent(GradioModel):
 
 
 class PictureGrid(Drawn):
-    """Thumbnails. Events: act (action, ids), choose (id), open (id), inspect (ids), narrow (order, model, size)."""
+    """Thumbnails. Events: act (action, ids), choose (), open (id), inspect (ids), narrow (order, model, size)."""
 
     data_model = GridContent
     scripts = ("grid_bar.js", "picture_grid.js")
