@@ -129,6 +129,8 @@ def test_a_dataset_of_the_home_is_chosen_and_its_crops_are_shown(finetune_tab: P
     toml_editor(finetune_tab).click()
     finetune_tab.keyboard.press("Control+A")
     finetune_tab.keyboard.insert_text("[data]\nresolution_px = 128\n")
+    # The answer to what was typed names no dataset either: it must not come after the choice.
+    finetune_tab.wait_for_function("document.querySelector('#dataset-resolution input').value === '128'")
     finetune_tab.wait_for_selector('#ft-checks li[data-level="problem"]:has-text("no dataset is chosen")')
     finetune_tab.locator("#dataset-known input").click()
     finetune_tab.get_by_role("option", name="hills").click()
