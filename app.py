@@ -47,7 +47,7 @@ def build_in(
     workspace: Workspace, settings: Settings, worker: WorkerSupervisor | InPlaceWorker
 ) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page over an opened workspace."""
-    from studio.ui.startup import import_gradio
+    from studio.ui.startup import calm_queue, import_gradio
 
     gradio = import_gradio(workspace.uploads)
 
@@ -69,6 +69,7 @@ def build_in(
         gate=host.gate,
     )
     demo.queue(max_size=64, default_concurrency_limit=8)
+    calm_queue(demo)
     return demo, {
         "server_name": settings.host,
         "server_port": settings.port,

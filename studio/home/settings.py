@@ -39,6 +39,8 @@ class Settings:
     """Account of a Space's author, or whom an organisation names (D4K_OWNER); nobody else may train there."""
     login: bool = False
     """The host signs people in with their account of the hub (OAuth)."""
+    trains: bool = True
+    """Whether the page has Fine-tune and Benchmark; without them it opens in half of the time."""
     mcp: bool = False
     """Offer the measurements to agents too (needs the extra `mcp`)."""
 
@@ -66,9 +68,9 @@ class Settings:
     def from_environment(
         cls, environment: Mapping[str, str], *, space_storage: Path = Path("/data")
     ) -> Settings:
-        """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_MCP (1), a Space's, and who may come in:
+        """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_MCP (1), STUDIO_TRAINING (0), a Space's.
 
-        STUDIO_AUTH (user:password, one a line), STUDIO_AUTH_FILE (a file of the same), D4K_TOKEN (or auto) and
+        Who may come in: STUDIO_AUTH (user:password, one a line), STUDIO_AUTH_FILE (a file of the same), D4K_TOKEN (or auto),
         STUDIO_INSECURE (1). On a Space D4K_OWNER names its owner where that is not its author.
 
         `space_storage` is where a Space mounts storage that outlives it; taken where it may be written.
@@ -95,6 +97,7 @@ class Settings:
             zero_gpu=hosted and environment.get("SPACES_ZERO_GPU") == "true",
             owner=environment.get("D4K_OWNER", environment.get("SPACE_AUTHOR_NAME")) if hosted else None,
             login=hosted and "OAUTH_CLIENT_ID" in environment,
+            trains=_yes(environment, "STUDIO_TRAINING", usual="1"),
             mcp=_yes(environment, "STUDIO_MCP"),
         )
 
@@ -104,8 +107,8 @@ def is_hosted(environment: Mapping[str, str]) -> bool:
     return environment.get("SYSTEM") == "spaces" or "SPACE_ID" in environment
 
 
-def _yes(environment: Mapping[str, str], name: str) -> bool:
-    text = environment.get(name, "0")
+def _yes(environment: Mapping[str, str], name: str, *, usual: str = "0") -> bool:
+    text = environment.get(name, usual)
     if text not in ("0", "1"):
         raise ValueError(f"{name} must be 0 or 1, got {text!r}")
     return text == "1"

@@ -75,7 +75,7 @@ def build_page(
         if settings.trainer is not None:
             gr.LoginButton("Sign in as the owner, to train", elem_id="sign-in", size="sm")
         # On a public host strangers neither see nor start a training.
-        trains = not settings.hosted or settings.trainer is not None
+        trains = settings.trains and (not settings.hosted or settings.trainer is not None)
         with gr.Tabs(selected="generate", elem_id="rooms", overflow_behavior="wrap") as tabs:
             generate = build_generate_tab()
             pictures = build_gallery_tab()

@@ -1,7 +1,8 @@
 """A real server and a real Chromium; each test has a browser profile and a page of its own, and every page is guarded.
 
 Two kinds of server. `server` is shared and given back empty: its worker is the stand-in, which draws as far as a
-test lets it. `real_server` has the real worker and a random model of a few MB, for whole journeys; it is emptied too.
+test lets it. Marked `drawing`, a test has a page without Fine-tune and Benchmark, which opens in half of the time.
+`real_server` has the real worker and a random model of a few MB, for whole journeys; it is emptied too.
 """
 
 from __future__ import annotations
@@ -63,10 +64,20 @@ def stand_in_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         yield served
 
 
+@pytest.fixture(scope="package")
+def drawing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(
+        tmp_path_factory.mktemp("studio"), "-m", "tests.stand_in_studio", STUDIO_TRAINING="0"
+    ) as served:
+        yield served
+
+
 @pytest.fixture
-def server(stand_in_server: Server) -> Server:
-    stand_in_server.empty()
-    return stand_in_server
+def server(request: pytest.FixtureRequest) -> Server:
+    drawing = request.node.get_closest_marker("drawing") is not None
+    served: Server = request.getfixturevalue("drawing_server" if drawing else "stand_in_server")
+    served.empty()
+    return served
 
 
 @pytest.fixture(scope="module")

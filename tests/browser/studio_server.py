@@ -127,7 +127,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *command: str) -> Iterator[Server]:
+def serving(folder: Path, *command: str, **settings: str) -> Iterator[Server]:
     """A studio whose home is in `folder`, on a port of its own."""
     home = folder / "home"
     environment = {
@@ -136,6 +136,7 @@ def serving(folder: Path, *command: str) -> Iterator[Server]:
         "STUDIO_PORT": str(free_port()),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
+        **settings,
     }
     served = Server(home, int(environment["STUDIO_PORT"]), environment, command)
     served.start()

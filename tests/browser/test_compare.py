@@ -18,6 +18,8 @@ from tests.browser.studio_server import Server
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.drawing
+
 TABLE, STAGE = ".compare-table", "#compare-stage .viewer"
 
 

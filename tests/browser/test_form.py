@@ -14,18 +14,10 @@ from tests.browser.studio_server import HANG_S, Server
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.drawing
+
 LATE_MS = 3_000
 
-HOLD_FRAMES = """() => {
-  const usual = window.requestAnimationFrame;
-  const held = [];
-  window.requestAnimationFrame = (work) => held.push(work);
-  window.releaseFrames = async (number) => {
-    window.requestAnimationFrame = usual;
-    held.forEach((work) => usual(work));
-    for (let i = 0; i < number; i += 1) await new Promise(usual);
-  };
-}"""
 """As on a machine that is too busy to draw."""
 
 
@@ -121,23 +113,6 @@ def test_walking_through_the_model_changes_nothing_and_leaves_its_list_closed(
     expect(own_page.get_by_role("listbox")).to_have_count(0)  # it fades
     own_page.locator("#prompt textarea").focus()
     assert form(own_page) == before
-
-
-def test_what_is_entered_where_a_tab_or_an_accordion_just_opened_stays(page: Page) -> None:
-    """Gradio writes the first values into its fields in a frame that comes later."""
-    page.evaluate(HOLD_FRAMES)
-    page.get_by_role("tab", name="Fine-tune").click()
-    page.locator("#dataset-folder input").fill("/somewhere")
-    page.evaluate("releaseFrames(12)")
-    expect(page.locator("#dataset-folder input")).to_have_value("/somewhere")
-
-    page.evaluate(HOLD_FRAMES)
-    page.get_by_role("button", name="Captions by a model").click()
-    page.locator("#captioner-url input").fill("http://127.0.0.1/v1")
-    page.locator("#captioner-all input").check()
-    page.evaluate("releaseFrames(12)")
-    expect(page.locator("#captioner-url input")).to_have_value("http://127.0.0.1/v1")
-    expect(page.locator("#captioner-all input")).to_be_checked()
 
 
 def test_another_model_brings_its_own_steps(own_page: Page, server: Server) -> None:

@@ -19,6 +19,8 @@ from tests.studio.ui.conftest import add_picture
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Locator, Page
 
+pytestmark = pytest.mark.drawing
+
 PROMPTS = ("mountains at dusk", "a calm sea at night", "dunes at noon", "mountains in snow")
 
 

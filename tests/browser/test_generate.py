@@ -26,6 +26,8 @@ from tests.studio.ui.conftest import add_picture
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.drawing
+
 STAGE = "#stage .viewer"
 STEPS = 6
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Open = Callable[..., Page]
 
+pytestmark = pytest.mark.drawing
+
 STAGE = "#inspect-stage .viewer"
 SIDE_PX = 1536
 PATCH_PX = 512, 448  # x, y of the patch of 64 px in which the two charts differ

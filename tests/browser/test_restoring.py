@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import expect
@@ -14,6 +15,8 @@ from tests.studio.ui.conftest import add_picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+pytestmark = pytest.mark.drawing
 
 
 def test_a_dropped_picture_restores_its_settings(page: Page, server: Server) -> None:

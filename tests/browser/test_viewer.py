@@ -15,6 +15,8 @@ from tests.studio.ui.conftest import add_picture
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.drawing
+
 WIDTH_PX, HEIGHT_PX = 2048, 1536
 
 STAGE = "#stage .viewer"

@@ -12,6 +12,8 @@ from studio.home.settings import ROOT
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.drawing
+
 SCRIPT = ROOT / "studio" / "ui" / "parts" / "viewer" / "viewer_layers.js"
 
 

@@ -15,7 +15,6 @@ from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
 from studio.ui.parts.pulse.pulse import Pulse
 from studio.ui.parts.viewer.viewer import DeepViewer
 
-
 CHOSEN = "() => document.querySelector('#grid .gallery-grid').dataset.chosen"
 
 

@@ -26,11 +26,13 @@ def test_every_variable_counts(tmp_path: Path) -> None:
             "STUDIO_PORT": "8000",
             "STUDIO_AUTH": "ann:a:b",
             "STUDIO_MCP": "1",
+            "STUDIO_TRAINING": "0",
         }
     )
     assert (settings.home, settings.host, settings.port) == (tmp_path, "0.0.0.0", 8000)
     assert settings.accounts == (("ann", "a:b"),)
     assert settings.mcp
+    assert not settings.trains
 
 
 def test_a_space_is_open_to_the_world_and_smaller(tmp_path: Path) -> None:
@@ -110,6 +112,7 @@ def test_secrets_are_not_shown() -> None:
         ({"D4K_TOKEN": "123456"}, "--token auto"),
         ({"STUDIO_INSECURE": "yes"}, "STUDIO_INSECURE must be 0 or 1"),
         ({"STUDIO_MCP": "yes"}, "STUDIO_MCP must be 0 or 1"),
+        ({"STUDIO_TRAINING": "no"}, "STUDIO_TRAINING must be 0 or 1"),
         ({"STUDIO_HOME": " "}, "STUDIO_HOME is empty"),
     ],
 )

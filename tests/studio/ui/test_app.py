@@ -48,3 +48,18 @@ def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     in_the_way.write_text("a file")
     with pytest.raises(AssertionError, match="home"):
         run_python("import app; app.main()", in_the_way)
+
+
+def test_a_server_that_nobody_uses_rests(tmp_path: Path) -> None:
+    """Times in five seconds that one of its threads slept; a busy machine makes them fewer."""
+    pytest.importorskip("resource")
+    code = (
+        "import os, resource, time, app\n"
+        "from studio.home.settings import Settings\n"
+        "demo, launch = app.build(Settings.from_environment(os.environ))\n"
+        "demo.launch(**{**launch, 'quiet': True}, prevent_thread_lock=True)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw\n"
+        "time.sleep(5)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before)"
+    )
+    assert int(run_python(code, tmp_path / "home").splitlines()[-1]) < 1200

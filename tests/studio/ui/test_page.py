@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -32,6 +33,21 @@ def test_every_handler_takes_what_the_wiring_sends(page: gr.Blocks) -> None:
             assert len(plain) - 1 <= len(handler.inputs), handler.fn.__name__
         else:
             assert len(plain) == len(handler.inputs), handler.fn.__name__
+
+
+def test_a_studio_that_only_draws_has_neither_training_nor_benchmark(
+    page: gr.Blocks, jobs: JobTable, gallery: Gallery, settings: Settings, tmp_path: Path
+) -> None:
+    draws = build_page(
+        jobs, gallery, replace(settings, trains=False), worker_state, looking=tmp_path / "looking"
+    )
+    assert rooms(page) - rooms(draws) >= {"Fine-tune", "Benchmark"}
+    assert rooms(draws) >= {"Generate", "Gallery", "Inspect", "Compare"}
+    assert len(draws.fns) < 0.6 * len(page.fns)
+
+
+def rooms(page: gr.Blocks) -> set[str]:
+    return {block.label for block in page.blocks.values() if isinstance(block, gr.Tab)}
 
 
 TOOLS = {"subbands", "glcm_map", "compression_ratio", "artefacts", "effective_resolution", "score"}
