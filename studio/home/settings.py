@@ -70,8 +70,8 @@ class Settings:
     ) -> Settings:
         """Read STUDIO_HOME, STUDIO_HOST, STUDIO_PORT, STUDIO_MCP (1), STUDIO_TRAINING (0), a Space's.
 
-        Who may come in: STUDIO_AUTH (user:password, one a line), STUDIO_AUTH_FILE (a file of the same), D4K_TOKEN (or auto),
-        STUDIO_INSECURE (1). On a Space D4K_OWNER names its owner where that is not its author.
+        Who may come in: STUDIO_AUTH (user:password, one a line), STUDIO_AUTH_FILE (a file of the same), D4K_TOKEN
+        (or auto), STUDIO_INSECURE (1). On a Space D4K_OWNER names its owner where that is not its author.
 
         `space_storage` is where a Space mounts storage that outlives it; taken where it may be written.
         """

@@ -123,7 +123,7 @@ def test_killed_three_times_is_as_never_killed(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, *(pytest.param(kills, marks=pytest.mark.slow) for kills in (6, 30))])
 def test_kills_never_lose_the_last_good_checkpoint(
     processes: ForkServerContext, home: Path, kills: int
 ) -> None:

@@ -24,7 +24,7 @@ from tests.tiny_models import tiny_sd3_pipeline
     not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel's peak cannot be reset here"
 )
 @pytest.mark.parametrize(
-    "size_px", [1024, *(pytest.param(side, marks=pytest.mark.slow) for side in (2048, 4096))]
+    "size_px", [512, *(pytest.param(side, marks=pytest.mark.slow) for side in (1024, 2048, 4096))]
 )
 def test_micro_4k_takes_what_shapes_say(size_px: int) -> None:
     measured = measured_bytes(size_px)

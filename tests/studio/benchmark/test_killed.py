@@ -21,11 +21,11 @@ from tests.studio.benchmark.conftest import NewPlan
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[3]
-NUM_KILLS = 10
 
 
-def test_ten_kills_at_any_moment_give_the_table_of_an_undisturbed_run(
-    tmp_path: Path, new_plan: NewPlan
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_at_any_moment_give_the_table_of_an_undisturbed_run(
+    tmp_path: Path, new_plan: NewPlan, kills: int
 ) -> None:
     plan = new_plan(
         contenders=(contender("rough", num_inference_steps=15), contender("smooth", num_inference_steps=3)),
@@ -36,9 +36,9 @@ def test_ten_kills_at_any_moment_give_the_table_of_an_undisturbed_run(
     codes, moments = lives(whole, plan, [0])
     assert codes == [0]
     # Each dies in the first sixth of what a whole run does, and the next goes on from there.
-    lasts = [int(last) for last in np.random.default_rng(4).integers(1, moments // 6, NUM_KILLS)]
+    lasts = [int(last) for last in np.random.default_rng(4).integers(1, moments // 6, kills)]
     codes, _ = lives(broken, plan, [*lasts, 0])
-    assert codes == [*[-signal.SIGKILL] * NUM_KILLS, 0]
+    assert codes == [*[-signal.SIGKILL] * kills, 0]
     assert len(Gallery(broken).pictures()) == len(list(broken.pictures.glob("*.png"))) == plan.num_cells
     for name in ("table.json", "table.csv", "model-card.md"):
         texts = [(home.root / "benchmarks" / plan.name / name).read_bytes() for home in (whole, broken)]

@@ -19,12 +19,15 @@ from studio.ui.generate.lora_fits import FitContent, LoraFitHandlers
 from studio.ui.generate.lora_stack import LoraContent, LoraRow
 from tests.finetune.lora.test_files import trained
 
-OURS, FOREIGN, BROKEN = "loras/ours.safetensors", "loras/of-flux.safetensors", "loras/broken.safetensors"
+FILES = OURS, FOREIGN, BROKEN, REPLACED = [
+    f"loras/{name}.safetensors" for name in ("ours", "of-flux", "broken", "replaced")
+]
+"""Always asked for together: whoever is first has them looked at, in one process."""
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LoRA of the tiny SD3 with a stranger's pair in it, one of Flux, and a file that is none."""
+    """A LoRA of the tiny SD3 with a stranger's pair in it, one of Flux, a file that is none, another one of Flux."""
     root = tmp_path_factory.mktemp("home")
     path = save_adapter(trained("sd3").transformer, root / "made", family="sd3", metadata={})
     state, metadata = load_file(path), dict(read_header(path).metadata)
@@ -34,7 +37,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "loras").mkdir()
     save_file(state, root / OURS, metadata)
     flux = "transformer.single_transformer_blocks.0.attn.to_q.lora_"
-    save_file({f"{flux}A.weight": torch.ones(1, 8), f"{flux}B.weight": torch.ones(8, 1)}, root / FOREIGN)
+    for name in (FOREIGN, REPLACED):
+        save_file({f"{flux}A.weight": torch.ones(1, 8), f"{flux}B.weight": torch.ones(8, 1)}, root / name)
     (root / BROKEN).write_bytes(b"no weights at all")
     return root
 
@@ -49,7 +53,7 @@ def stack(*paths: str, off: tuple[str, ...] = ()) -> LoraContent:
 
 
 def test_each_file_is_told_apart(fits: AdapterFits, sd3_folder: Path) -> None:
-    found = fits.find([OURS, FOREIGN, BROKEN], str(sd3_folder))
+    found = fits.find(FILES, str(sd3_folder))
     assert found[OURS].fits
     assert "3 keys are not used" in found[OURS].words
     assert {(one.reason, one.num_keys) for one in found[OURS].unused} == {
@@ -65,44 +69,39 @@ def test_each_file_is_told_apart(fits: AdapterFits, sd3_folder: Path) -> None:
 def test_what_is_known_is_not_looked_at_again(
     fits: AdapterFits, sd3_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = fits.find([OURS], str(sd3_folder))
+    first = fits.find(FILES, str(sd3_folder))
     monkeypatch.setattr(adapter_fit, "CHILD", "no.such.module")
-    assert fits.find([OURS], str(sd3_folder)) == first == fits.known([OURS], str(sd3_folder))
+    assert fits.find(FILES, str(sd3_folder)) == first == fits.known(FILES, str(sd3_folder))
 
 
-def test_a_look_that_broke_off_is_told_and_done_again(
-    home: Path, sd3_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_lines_of_the_form_and_a_look_that_broke_off(
+    fits: AdapterFits, sd3_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fits = AdapterFits(home, os.environ)
-    with monkeypatch.context() as broken:
-        broken.setattr(adapter_fit, "CHILD", "no.such.module")
-        told = fits.find([FOREIGN], str(sd3_folder))[FOREIGN]
-    assert not told.fits
-    assert "broke off" in told.words
-    assert "no layer fits" in fits.find([FOREIGN], str(sd3_folder))[FOREIGN].words
-
-
-def test_a_changed_file_is_another(fits: AdapterFits, home: Path, sd3_folder: Path) -> None:
-    changed = "loras/changed.safetensors"
-    (home / changed).write_bytes((home / FOREIGN).read_bytes())
-    assert fits.find([changed], str(sd3_folder))[changed].words.startswith("no layer")
-    (home / changed).write_bytes((home / OURS).read_bytes())
-    assert fits.known([changed], str(sd3_folder)) == {}
-
-
-def test_lines_of_the_form(fits: AdapterFits, sd3_folder: Path) -> None:
     handlers, model = LoraFitHandlers(AdapterFits(fits.root, os.environ)), str(sd3_folder)
     assert handlers.told(model, stack()) == FitContent()
     (waiting,) = handlers.told(model, stack(OURS, FOREIGN, off=(FOREIGN,))).lines
     assert (waiting.title, waiting.mood) == ("ours", "wait")
-    handlers.look(model, stack(OURS, FOREIGN))
+    with monkeypatch.context() as broken:
+        broken.setattr(adapter_fit, "CHILD", "no.such.module")
+        told = handlers.fits.find([FOREIGN], model)[FOREIGN]
+    assert not told.fits
+    assert "broke off" in told.words
+    handlers.look(model, stack(OURS, FOREIGN))  # done again
     ours, foreign = handlers.told(model, stack(OURS, FOREIGN).model_dump()).lines
     assert (ours.mood, foreign.mood) == ("warn", "warn")
+    assert "no layer fits" in foreign.words
     assert any("and 1 more: The model has no such layer." in sentence for sentence in ours.unused)
+
+
+def test_a_changed_file_is_another(fits: AdapterFits, home: Path, sd3_folder: Path) -> None:
+    assert fits.find(FILES, str(sd3_folder))[REPLACED].words.startswith("no layer")
+    (home / REPLACED).write_bytes((home / OURS).read_bytes())
+    assert fits.known([REPLACED], str(sd3_folder)) == {}
 
 
 def test_a_model_that_is_not_here_and_a_file_that_is_gone(fits: AdapterFits, sd3_folder: Path) -> None:
     handlers = LoraFitHandlers(fits)
+    fits.find(FILES, str(sd3_folder))
     handlers.look("sd3-medium", stack(OURS))
     (line,) = handlers.told("sd3-medium", stack(OURS)).lines
     assert "not on this machine yet" in line.words

@@ -41,7 +41,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_each_option_against_the_exact_picture(flux: OpenedModel, new_request: NewRequest) -> None:
-    request = new_request(num_inference_steps=24)
+    request = new_request(num_inference_steps=8)
     exact, never, rough = reports(flux, request, ["first_block_cache:0.00001", "first_block_cache:0.5"])
     assert (exact.option, exact.speed_up, exact.psnr_db) == ("", 1.0, math.inf)
     assert never.psnr_db > 60

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.process
 
 NewRequest = Callable[..., RenderRequest]
 ROOT = Path(__file__).parents[3]
-NUM_JOBS, NUM_KILLS = 8, 10
+NUM_JOBS = 8
 
 
 class Killed(BaseException):
@@ -104,8 +104,9 @@ def test_a_kept_picture_that_was_thrown_away_since_is_drawn_again(
     assert not gallery.get(job.result["picture"]).missing
 
 
-def test_ten_deaths_at_any_moment_leave_each_job_its_one_picture(
-    tmp_path: Path, new_request: NewRequest, sd3_folder: Path
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_deaths_at_any_moment_leave_each_job_its_one_picture(
+    tmp_path: Path, new_request: NewRequest, sd3_folder: Path, kills: int
 ) -> None:
     """Against the same jobs done by a worker that was let be."""
     requests = [
@@ -117,8 +118,8 @@ def test_ten_deaths_at_any_moment_leave_each_job_its_one_picture(
         for request in requests:
             JobTable(workspace.database).submit("render", request.to_dict(), label=request.prompt)
     assert lives(whole, [0]) == [0]
-    lasts = [int(last) for last in np.random.default_rng(7).integers(1, 90, NUM_KILLS)]
-    assert lives(broken, [*lasts, 0]) == [*[-signal.SIGKILL] * NUM_KILLS, 0]
+    lasts = [int(last) for last in np.random.default_rng(7).integers(1, 90, kills)]
+    assert lives(broken, [*lasts, 0]) == [*[-signal.SIGKILL] * kills, 0]
     listed = JobTable(broken.database).jobs()
     assert {job.state for job in listed} == {"done"}
     assert sum(job.attempts for job in listed) > NUM_JOBS
