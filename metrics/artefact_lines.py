@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.kernels import jit
 from metrics.threads import in_threads
 
 SECTIONS = 8
@@ -129,7 +129,7 @@ def _running_median(line: NDArray[np.float64], reach: int = 12) -> NDArray[np.fl
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1))
 
 
-_jit: Any = numba.njit(nogil=True, fastmath=True)
+_jit: Any = jit(nogil=True, fastmath=True)
 
 
 @_jit

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.kernels import jit
 from metrics.threads import in_threads
 
 LEVELS = 64
@@ -80,9 +80,9 @@ def count_matrix(grey: NDArray[np.uint8], offset: Offset) -> NDArray[np.int64]:
     return counts.sum(axis=0, dtype=np.int64).reshape(LEVELS, LEVELS)
 
 
-_jit: Any = numba.njit(nogil=True, error_model="numpy")
+_jit: Any = jit(nogil=True, error_model="numpy")
 # Put into its callers before they are compiled: a loop compiled once less, a quarter of a second.
-_jit_inline: Any = numba.njit(inline="always", error_model="numpy")
+_jit_inline: Any = jit(inline="always", error_model="numpy")
 
 
 @_jit

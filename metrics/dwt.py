@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-import numba
 import numpy as np
 import pywt
 from numpy.typing import NDArray
 
+from metrics.kernels import jit
 from metrics.threads import in_threads
 
 Floats = NDArray[np.float32]
@@ -97,8 +97,8 @@ def continuation(side: int, taps: int, mode: IndexMode) -> NDArray[np.int64]:
     return np.where((position < 0) | (position >= side), -1, position)
 
 
-_jit: Any = numba.njit(nogil=True, error_model="numpy")
-_jit_inline: Any = numba.njit(inline="always", error_model="numpy")
+_jit: Any = jit(nogil=True, error_model="numpy")
+_jit_inline: Any = jit(inline="always", error_model="numpy")
 
 
 @_jit

@@ -12,7 +12,6 @@ import math
 from functools import cache, partial
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from metrics.cooccurrence import (
     distinct_offsets,
     window_properties,
 )
+from metrics.kernels import jit
 from metrics.threads import in_threads
 
 PATCH_PX = 64
@@ -106,7 +106,7 @@ def _published_values() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[n
     return offsets, times, numbers.reshape(values.shape).astype(np.int32), int(numbers.max()) + 1
 
 
-_jit: Any = numba.njit(nogil=True, error_model="numpy")
+_jit: Any = jit(nogil=True, error_model="numpy")
 
 
 @_jit

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+
+from metrics.kernels import jit
 
 TILE_PX = 240
 """Side of a tile. 240 has many divisors: 1/k falls on a whole bin for k = 1.25, 1.5, 1.6, 2, 2.5, 3, 4, 5, 6, 8, 10."""
@@ -112,7 +113,7 @@ class _Axis:
         return Traces(alike[best, each].astype(np.float64), sums, self.power / norm)
 
 
-_jit: Any = numba.njit(nogil=True, fastmath=True)
+_jit: Any = jit(nogil=True, fastmath=True)
 
 
 @_jit

@@ -12,11 +12,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.cooccurrence import LEVELS, PROPERTIES, Offset, check_windows, correlation, distinct_offsets
+from metrics.kernels import jit
 from metrics.threads import in_threads
 
 
@@ -64,8 +64,8 @@ def _tables(pairs: int) -> tuple[int, NDArray[np.int64], NDArray[np.int64], floa
     return int(fixed[-1]), np.diff(fixed), near, log_scale, near_scale
 
 
-_jit: Any = numba.njit(nogil=True, error_model="numpy")
-_jit_inline: Any = numba.njit(inline="always", error_model="numpy")
+_jit: Any = jit(nogil=True, error_model="numpy")
+_jit_inline: Any = jit(inline="always", error_model="numpy")
 
 
 @_jit

@@ -13,12 +13,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
 
-import numba
 import numpy as np
 import pywt
 from numpy.typing import NDArray
 
 from metrics.dwt import Bands, IndexMode, analyse, synthesise
+from metrics.kernels import jit
 from metrics.threads import in_threads
 
 WAVELETS: tuple[str, ...] = tuple(pywt.wavelist(kind="discrete"))
@@ -170,7 +170,7 @@ def _mean_square(band: NDArray[np.float32]) -> float:
     return float(np.einsum("ij,ij->i", band, band).sum(dtype=np.float64) / band.size)
 
 
-_jit: Any = numba.njit(nogil=True)
+_jit: Any = jit(nogil=True)
 
 
 @_jit

@@ -18,6 +18,8 @@ def import_gradio(uploads: Path) -> ModuleType:
     """Gradio, told to send nothing anywhere and to keep uploads in the folder `uploads`."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # After each event Gradio sums up the times of all of them, by pandas, for a page that the studio does not have.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(10**9)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     import gradio
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
-# No on-disk cache: numba's does not notice a change in a module that the compiled function calls into.
-jit: Any = numba.njit(fastmath=True, nogil=True)
+from metrics.kernels import jit as kept_jit
+
+jit: Any = kept_jit(fastmath=True, nogil=True)
 
 # 256 unit vectors: the corner gradients of Perlin's noise.
 _ANGLES = np.arange(256) * (2 * math.pi / 256)

@@ -18,6 +18,7 @@ from finetune.micro.scenes.noise import jit
 from finetune.micro.scenes.shading import ground_colour, water_colour
 from finetune.micro.scenes.sky import FOCAL, Colour, mix, sky_colour
 from finetune.micro.scenes.terrain import FAR, NEAR, ground_height, surface_height
+from metrics.kernels import jit as kept_jit
 
 _SKY_DEPTH = 1e9
 
@@ -195,7 +196,7 @@ def _flood(
         wet[column, row, 0], wet[column, row, 1], wet[column, row, 2] = colour
 
 
-@numba.njit(fastmath=True, parallel=True)
+@kept_jit(fastmath=True, parallel=True)
 def _encode(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Filmic shoulder, then sRGB's curve: linear light to 8 bits."""
     columns, height, _ = linear.shape

@@ -43,6 +43,19 @@ def test_the_web_process_imports_no_torch(tmp_path: Path) -> None:
     assert run_python(code, tmp_path / "home") == "[] False"
 
 
+def test_what_an_event_costs_does_not_grow_with_those_before(tmp_path: Path) -> None:
+    """Gradio would sum up the times of all of them after each."""
+    code = (
+        "import os, app\n"
+        "from studio.home.settings import Settings\n"
+        "demo, _ = app.build(Settings.from_environment(os.environ))\n"
+        "demo._queue.events_recorded = 5000\n"
+        "event = {'function': 'draw', 'status': 'success', 'process_time': 1.0}\n"
+        "print(demo._queue.compute_analytics_summary([event]))"
+    )
+    assert run_python(code, tmp_path / "home") == "{'functions': {}}"
+
+
 def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     in_the_way = tmp_path / "home"
     in_the_way.write_text("a file")
