@@ -47,7 +47,7 @@ def stamp(package: Path) -> str:
     return digest.hexdigest()
 
 
-class _BesideTheSource(caching._CacheLocator):  # type: ignore[misc]
+class _BesideTheSource(caching._CacheLocator):
     def __init__(self, source: Path, line: int, folder: Path) -> None:
         self._source, self._line, self._folder = source, line, folder
 
@@ -64,8 +64,8 @@ class _BesideTheSource(caching._CacheLocator):  # type: ignore[misc]
     def from_function(cls, kernel: Callable[..., Any], file: str) -> _BesideTheSource:
         source = Path(file).resolve()
         beside = source.parent / "__pycache__"
-        if config.CACHE_DIR:
-            beside = Path(config.CACHE_DIR) / cls.get_suitable_cache_subpath(file)
+        if named := getattr(config, "CACHE_DIR", ""):
+            beside = Path(named) / cls.get_suitable_cache_subpath(file)
         locator = cls(source, kernel.__code__.co_firstlineno, beside)
         try:
             locator.ensure_cache_path()
@@ -74,11 +74,11 @@ class _BesideTheSource(caching._CacheLocator):  # type: ignore[misc]
         return locator
 
 
-class _Results(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_BesideTheSource,)
+class _Results(caching.CompileResultCacheImpl):
+    _locator_classes: Any = [_BesideTheSource]  # noqa: RUF012 (as the class above has it)
 
 
-class _Kept(caching.FunctionCache):  # type: ignore[misc]
+class _Kept(caching.FunctionCache):
     _impl_class = _Results
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,20 +117,41 @@ class Guard:
 
     external: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    diary: deque[str] = field(default_factory=lambda: deque(maxlen=80))
+    """What the page asked of its server and was answered; printed where a test fails."""
 
     def watch(self, page: Page, url: str) -> None:
+        def write(what: str, request: Request) -> None:
+            if "/gradio_api/" in request.url:
+                words = request.post_data if "/queue/join" in request.url or "/run/" in request.url else ""
+                self.diary.append(
+                    f"{time.monotonic():9.2f} {what} {request.url[len(url) :]} {(words or '')[:160]}"
+                )
+
         def check(request: Request) -> None:
+            write("asked", request)
             if not request.url.startswith((url, "data:", "blob:")):
                 self.external.append(request.url)
 
         # `page.route` would take every file through this process, and the browser's cache away with it.
         page.on("request", check)
+        page.on("requestfinished", lambda request: write("ended", request))
+        page.on("requestfailed", lambda request: write(f"failed ({request.failure})", request))
         page.on("console", lambda message: self.note(message.type, message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def note(self, kind: str, text: str) -> None:
         if kind == "error" and not any(words in text for words in CUT_STREAMS):
             self.complaints.append(text)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    guard = getattr(item, "funcargs", {}).get("guard")
+    if report.failed and isinstance(guard, Guard):
+        report.sections.append(("what the page asked", "\n".join(guard.diary)))
+    return report
 
 
 @pytest.fixture
