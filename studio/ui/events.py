@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
 NOWHERE: list[Any] = []
 """Where an event shows that it runs. Gradio walks the whole page for every component that may show it, each time that
 any event of any tab begins or ends, also where nothing is to be seen."""
@@ -28,3 +30,15 @@ QUEUED_LAST: dict[str, Any] = {**QUEUED, "trigger_mode": "always_last"}
 
 # BrowserState encrypts what it keeps; a fixed key lets a restarted server read it. Nothing in it is secret.
 NO_SECRET = "diffusion-4k-studio"
+
+
+def after(*triggers: Any) -> Any:
+    """What follows any of these events: handlers are added to it by `.then`, and each is sent again alone.
+
+    For a handler that was asked again before its answer came ("always_last") Gradio 6 sends the whole event again, to
+    every handler of it. Two of them keep each other going for ever, and the page and the server busy.
+    """
+    how: dict[str, Any] = {"fn": None, "inputs": None, "outputs": None, "js": "() => []", **UNQUEUED}
+    if len(triggers) == 1:
+        return triggers[0](**how)  # an event of our own components is none that `gr.on` takes
+    return gr.on(list(triggers), **how)

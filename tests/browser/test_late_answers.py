@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser.acting import chart, hold_event, until
+from tests.browser.acting import chart, hold, hold_event, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
@@ -98,3 +98,25 @@ def test_an_answer_to_what_was_asked_for_before_takes_no_layer_away(page: Page, 
     held.let_go()
     expect(page.locator("#inspect-chips")).to_contain_text("the first chart")  # measured after the answer
     stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
+
+
+def test_a_page_that_was_told_news_twice_at_once_is_quiet_again(page: Page, server: Server) -> None:
+    """Handlers of one event that were all asked again before their answers came kept one another going for ever."""
+    held = hold(page, "**/gradio_api/run/predict*")
+    looks: list[str] = []
+    page.on("request", lambda asked: looks.append(asked.url) if "component_server" in asked.url else None)
+    for number in range(3):
+        add_picture(server.gallery, seed=number)
+        before = len(looks)
+        until(page, lambda before=before: len(looks) >= before + 2)  # type: ignore[misc]
+    assert held.routes
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "/run/predict" in one.url else None)
+    held.let_go()
+
+    def is_quiet() -> bool:
+        before = len(asked)
+        page.wait_for_timeout(2000)
+        return len(asked) == before
+
+    until(page, is_quiet)

@@ -10,7 +10,7 @@ import gradio as gr
 from studio.ui.benchmark.duels import PLACES, DuelBar, DuelHandlers
 from studio.ui.benchmark.form import BenchmarkForm, add_setting, build_form, taken_from
 from studio.ui.benchmark.handlers import FILES, BenchmarkHandlers
-from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
+from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 from studio.ui.generate.controls import Controls
 from studio.ui.inspect.stage import Board, InspectStage
 from studio.ui.parts.pulse.run_pulse import RunPulse, Watched
@@ -138,8 +138,10 @@ def wire_benchmark_view(
     view.pulse.news(handlers.news, [view.known, view.seen], view.page(), trigger_mode="always_last", **QUEUED)
 
     asked, shown = [view.known, view.places], [view.stage, view.bar, view.verdict]
-    gr.on([view.duels.select, view.known.change, view.places.input], judge.show, asked, shown, **QUEUED_LAST)
-    view.pulse.news(judge.look, [*asked, view.bar], shown, trigger_mode="always_last", **QUEUED)
+    after(view.duels.select, view.known.change, view.places.input).then(
+        judge.show, asked, shown, **QUEUED_LAST
+    )
+    after(view.pulse.news).then(judge.look, [*asked, view.bar], shown, trigger_mode="always_last", **QUEUED)
     view.bar.vote(judge.vote, asked, shown, **QUEUED_EACH)
     view.bar.act(judge.act, asked, shown, **QUEUED_EACH)
 

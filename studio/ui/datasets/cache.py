@@ -12,7 +12,7 @@ import gradio as gr
 
 from studio.datasets.cache import clear_encoded, encoded_bytes
 from studio.home.workspace import Workspace
-from studio.ui.events import QUEUED, UNQUEUED
+from studio.ui.events import QUEUED, UNQUEUED, after
 from studio.ui.messages import shows_errors
 
 
@@ -61,8 +61,7 @@ def wire_cache_box(
 ) -> None:
     """`source` and `model` hold the chosen ones; `news` are further events after which it may be another size."""
     chosen = [source, model]
-    gr.on(
-        [source.change, model.change, *news],
+    after(source.change, model.change, *news).then(
         handlers.look,
         chosen,
         box.told(),

@@ -19,7 +19,7 @@ from studio.ui.datasets.captions import (
 from studio.ui.datasets.fetch import FetchForm, build_fetch_form, wire_fetch_form
 from studio.ui.datasets.grid import DatasetGrid, DatasetServer, not_wired
 from studio.ui.datasets.handlers import DatasetHandlers
-from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
+from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 
 USUAL_RESOLUTION_PX = 1024
 
@@ -191,16 +191,15 @@ def wire_dataset_room(room: DatasetRoom, handlers: DatasetHandlers, demo: gr.Blo
         [choice.folder.submit, choice.folder.blur], handlers.name_folder, choice.folder, source, **QUEUED_LAST
     )
     choice.drop.upload(handlers.add_zip, choice.drop, [choice.drop, source], **QUEUED)
-    source.change(handlers.offer, source, [choice.known, choice.folder], **QUEUED)
+    after(source.change).then(handlers.offer, source, [choice.known, choice.folder], **QUEUED_LAST)
     judged_by = [choice.model, choice.resolution_px, choice.square]
-    gr.on(
-        [
-            source.change,
-            choice.model.change,
-            choice.resolution_px.change,
-            choice.square.change,
-            choice.scan.click,
-        ],
+    after(
+        source.change,
+        choice.model.change,
+        choice.resolution_px.change,
+        choice.square.change,
+        choice.scan.click,
+    ).then(
         handlers.judge,
         [source, *judged_by, pictures.shelf, pictures.search],
         [*page, choice.plot],

@@ -23,7 +23,7 @@ from studio.training.adapter_grid import (
     usual_settings,
 )
 from studio.training.runs import Trainings
-from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED
+from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED, after
 from studio.ui.finetune.grid_view import GridContent, GridView, grid_content
 from studio.ui.messages import shows_errors
 from studio.ui.parts.pulse.run_pulse import RunPulse
@@ -165,7 +165,9 @@ def build_grid_room() -> GridRoom:
 
 def wire_grid_room(room: GridRoom, handlers: GridHandlers, chosen: gr.BrowserState, pulse: RunPulse) -> None:
     """`chosen` holds the run's name; `pulse` tells of its news, and of every job's."""
-    pulse.news(handlers.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **QUEUED)
+    after(pulse.news).then(
+        handlers.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **QUEUED
+    )
     asked = [chosen, room.prompt, room.steps, room.strengths, room.seed]
     room.draw.click(handlers.draw, asked, room.view, **QUEUED)
     room.view.open(handlers.open, None, [room.viewer, room.opened], **QUEUED_EACH)

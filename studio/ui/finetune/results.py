@@ -20,7 +20,7 @@ from studio.queue.job import ENDED
 from studio.training.export_request import Result, ask_for_export, ask_for_push, is_full, results_of
 from studio.training.runs import Trainings
 from studio.ui.components import Drawn
-from studio.ui.events import QUEUED, QUEUED_EACH
+from studio.ui.events import QUEUED, QUEUED_EACH, after
 from studio.ui.messages import shows_errors, state_sentence
 from studio.ui.parts.pulse.run_pulse import RunPulse
 
@@ -207,7 +207,9 @@ def wire_results_room(
     room: ResultsRoom, handlers: ResultsHandlers, chosen: gr.BrowserState, pulse: RunPulse
 ) -> None:
     """`chosen` holds the run's name; `pulse` tells of its news, and of every job's."""
-    pulse.news(handlers.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **QUEUED)
+    after(pulse.news).then(
+        handlers.news, [chosen, room.seen], room.page(), trigger_mode="always_last", **QUEUED
+    )
     room.export.click(handlers.export, [chosen, room.format, room.step, room.weight], None, **QUEUED)
     room.push.click(handlers.push, [chosen, room.hub_id, room.public], None, **QUEUED)
     room.shown.cancel(handlers.cancel, None, None, **QUEUED_EACH)

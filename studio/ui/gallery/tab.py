@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.pictures.gallery_search import Narrowed
-from studio.ui.events import QUEUED_EACH, QUEUED_LAST, UNQUEUED
+from studio.ui.events import QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
@@ -87,7 +87,9 @@ def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, d
         handlers.narrow, [tab.shelf, tab.search, tab.opened], [tab.narrowed, *turned], **QUEUED_EACH
     )
     gr.on([demo.load, tab.tab.select], handlers.show, tab.query(), shown, **UNQUEUED)
-    pulse.beat(handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED)
+    after(pulse.beat).then(
+        handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED
+    )
     tab.grid.act(handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH)
     tab.grid.choose(handlers.choose, tab.chosen, [tab.details, tab.opened], js=CHOSEN, **QUEUED_LAST)
     tab.grid.open(handlers.open, None, [tab.viewer, tab.details, tab.opened], **QUEUED_EACH)

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.events import NO_SECRET, QUEUED, QUEUED_EACH, UNQUEUED
+from studio.ui.events import NO_SECRET, QUEUED, QUEUED_EACH, UNQUEUED, after
 from studio.ui.generate.choices import choose_model, offer_models, pick_example, size_said
 from studio.ui.generate.controls import CONTROL_NAMES, FIELD_IDS, Rail, build_controls
 from studio.ui.generate.handlers import GenerateHandlers
@@ -106,8 +106,7 @@ def wire_generate_tab(
     takes: list[Any] = [
         *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
     ]
-    gr.on(
-        [demo.load, *(widget.change for widget in takes)],
+    after(demo.load, *(widget.change for widget in takes)).then(
         handlers.fit_note,
         takes,
         rail.fit_note,
@@ -125,7 +124,9 @@ def wire_generate_tab(
     tab.viewer.show_newest(handlers.show_newest, tab.watch, page, **UNQUEUED)
     tab.viewer.act(handlers.act_on_picture, tab.watch, page, **QUEUED_EACH)
     tab.viewer.turn(handlers.turn, tab.watch, page, **QUEUED_EACH)
-    pulse.beat(handlers.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **UNQUEUED)
+    after(pulse.beat).then(
+        handlers.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **UNQUEUED
+    )
 
     controls.adapters.asked.offers = handlers.offer_adapters
     fitted: list[Any] = [controls.model, controls.adapters]

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
+from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 from studio.ui.inspect.form import InspectForm, build_form, visible_groups
 from studio.ui.inspect.handlers import HINT, InspectHandlers
 from studio.ui.inspect.settings import LOOKS, MAX_PANES
@@ -147,8 +147,7 @@ def wire_inspect_tab(tab: InspectTab, handlers: InspectHandlers, demo: gr.Blocks
     measured.then(handlers.numbers_file, asked, tab.numbers, **HEAVY)
 
     deciding = [settings["layer"], settings["mode"], tab.keys]
-    gr.on(
-        [widget.change for widget in deciding],
+    after(*(widget.change for widget in deciding)).then(
         visible_groups,
         deciding,
         list(tab.form.groups.values()),
@@ -177,8 +176,8 @@ def wire_inspect_tab(tab: InspectTab, handlers: InspectHandlers, demo: gr.Blocks
         js=ask(before=0),
         **QUEUED,
     )
-    gr.on(
-        [tab.distance.input, tab.angle.input], handlers.turn_matrix, [tab.part, *where], matrix, **QUEUED_LAST
+    after(tab.distance.input, tab.angle.input).then(
+        handlers.turn_matrix, [tab.part, *where], matrix, **QUEUED_LAST
     )
 
     tab.stage.mode(handlers.follow_mode, None, settings["mode"], **UNQUEUED)

@@ -81,8 +81,10 @@ def test_what_follows_an_event_is_not_dropped_while_its_last_answer_is_on_the_wa
 
 
 def test_beats_stay_off_the_queue_and_none_is_lost(page: gr.Blocks) -> None:
-    beats = [fn for fn in page.fns.values() if any(event == "beat" for _, event in fn.targets)]
+    told = {fn._id for fn in page.fns.values() if any(event == "beat" for _, event in fn.targets)}
+    beats = [fn for fn in page.fns.values() if fn.trigger_after in told]
     assert len(beats) >= 3
+    assert not any(page.fns[one].fn for one in told), "it is not apart"
     assert not any(beat.queue for beat in beats)
     assert all(beat.trigger_mode == "always_last" for beat in beats)
     assert not any(event == "tick" for fn in page.fns.values() for _, event in fn.targets)
@@ -109,3 +111,14 @@ def test_style_sheets_and_fonts_are_local() -> None:
     assert all(
         font.stylesheet()["url"] is None for font in studio_theme()._font if hasattr(font, "stylesheet")
     )
+
+
+def test_no_two_handlers_of_one_event_keep_each_other_going(page: gr.Blocks) -> None:
+    """See `studio.ui.events.after`."""
+    waiting: dict[tuple[int | None, str], list[str]] = {}
+    for fn in page.fns.values():
+        for target, event in fn.targets:
+            if event not in ("then", "success") and fn.fn is not None and fn.trigger_mode == "always_last":
+                waiting.setdefault((target, event), []).append(fn.fn.__qualname__)
+    assert len(waiting) > 20
+    assert {event: names for event, names in waiting.items() if len(names) > 1} == {}
