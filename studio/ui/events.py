@@ -33,7 +33,7 @@ NO_SECRET = "diffusion-4k-studio"
 
 
 def after(*triggers: Any) -> Any:
-    """What follows any of these events: handlers are added to it by `.then`, and each is sent again alone.
+    """What follows any of these events: handlers are chained to it, and each is sent again alone.
 
     For a handler that was asked again before its answer came ("always_last") Gradio 6 sends the whole event again, to
     every handler of it. Two of them keep each other going for ever, and the page and the server busy.
