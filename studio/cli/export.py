@@ -11,6 +11,7 @@ import typer
 
 from finetune.run_folder import RunFolder
 from studio.cli.shared import BAD_INPUT_EXIT_CODE
+from studio.home.roots import named_path
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
@@ -80,7 +81,7 @@ def _full_run(run: str, home: Path | None) -> Path | None:
 
 
 def _run_folder(run: str, home: Path | None) -> Path:
-    given = Path(run).expanduser()
+    given = named_path(run)
     if given.is_dir():
         return given
     environment = {**os.environ, **({} if home is None else {"STUDIO_HOME": str(home)})}
@@ -88,7 +89,7 @@ def _run_folder(run: str, home: Path | None) -> Path:
 
 
 def _adapter_file(run: str, home: Path | None) -> Path:
-    given = Path(run).expanduser()
+    given = named_path(run)
     if given.suffix == ".safetensors":
         if not given.is_file():
             raise ValueError(f"{given} is missing; check the path")

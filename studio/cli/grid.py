@@ -17,6 +17,7 @@ from finetune.run_folder import RunFolder
 from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.home.disk import require_writable, whole_file
+from studio.home.roots import named_path
 from studio.home.workspace import Workspace
 from studio.models.adapters import resolve_adapter
 from studio.models.lookup import check_available
@@ -95,7 +96,7 @@ def grid(
 
 
 def _run(run: str, workspace: Workspace) -> RunFolder:
-    for path in (workspace.runs / run, Path(run).expanduser().absolute()):
+    for path in (workspace.runs / run, named_path(run).absolute()):
         if (path / "config.json").is_file():
             return RunFolder(path)
     raise ValueError(f"there is no run {run}; `d4k runs` lists those of this home")

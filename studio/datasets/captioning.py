@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 
 from finetune.captions.endpoint import CaptionEndpoint, caption_pictures
 from finetune.captions.loop import DEFAULT_PROMPT, CaptionReport, Which
 from finetune.captions.models import LocalModel
 from studio.datasets.watch import DatasetWatch
 from studio.home.child_lines import EXIT, said_by
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, is_there, named_path
 
 CHILD = "studio.datasets.caption_child"
 
@@ -89,8 +88,9 @@ def start_captioning_here(
     Raises ValueError for what is no model's folder and no hub id, and for an empty prompt.
     """
     settings = LocalModel(source=model.strip(), prompt=prompt)
-    if Path(settings.source).expanduser().exists():
-        check_inside(Path(settings.source), environ=environ)
+    place = named_path(settings.source, environ=environ)
+    if is_there(place):
+        check_inside(place, environ=environ)
     order = {
         "root": str(watch.root),
         "model": asdict(settings),

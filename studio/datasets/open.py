@@ -17,7 +17,7 @@ from finetune.whole_text import whole_text
 from metrics.pictures import SUFFIXES
 from studio.datasets.watch import DatasetWatch
 from studio.home.disk import disk_words
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, named_path
 from studio.home.workspace import Workspace
 
 KEPT_OPEN = 6
@@ -112,7 +112,7 @@ class Datasets:
         text = source.strip()
         if not text:
             raise ValueError("no dataset is chosen; choose one, name a folder, or drop a zip")
-        path = Path(text).expanduser()
+        path = named_path(text)
         if not path.is_absolute():
             path = self.workspace.datasets / path
         with disk_words(path):

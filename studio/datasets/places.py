@@ -10,7 +10,7 @@ from finetune.config.run_config import FinetuneConfig
 from finetune.data.hub_stream import HubSource, is_hub_id
 from finetune.model_folder import read_json
 from studio.datasets.fetching import fetch_folder
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, is_there, named_path
 from studio.home.workspace import Workspace
 from studio.models.catalogue import ModelEntry
 from studio.models.lookup import check_available, check_is_folder, find_model
@@ -45,8 +45,8 @@ def dataset_place(source: str, workspace: Workspace) -> Path:
 
     Raises ValueError for a dataset of the hub that was not fetched yet. Any other path may be absent.
     """
-    path = Path(source).expanduser()
-    if path.exists() or not is_hub_id(source):
+    path = named_path(source)
+    if is_there(path) or not is_hub_id(source):
         return path.resolve()
     fetched = fetch_folder(workspace, HubSource.parse(source))
     if not fetched.is_dir():

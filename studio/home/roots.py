@@ -30,17 +30,49 @@ def declared_roots(environ: Mapping[str, str]) -> tuple[Path, ...] | None:
     return tuple(place.expanduser().resolve() for place in (*named, *ours))
 
 
-def check_inside(path: Path, *, environ: Mapping[str, str] | None = None, home: Path | None = None) -> None:
-    """Raise ValueError for a path that leads out of the declared roots, by `..` or by a link.
+def is_inside(path: Path, *, environ: Mapping[str, str] | None = None, home: Path | None = None) -> bool:
+    """Whether a path lies in the declared roots, links followed; `environ` None is the process's own.
 
-    `environ` None is the process's own; `home` is a root too.
+    `home` is a root too.
     """
     roots = declared_roots(os.environ if environ is None else environ)
     if roots is None:
-        return
-    place = path.expanduser().resolve()
-    inside = (*roots, *([] if home is None else [home.resolve()]))
-    if not any(place.is_relative_to(root) for root in inside):
+        return True
+    place = named_path(str(path), environ=environ).resolve()
+    return any(place.is_relative_to(root) for root in (*roots, *([] if home is None else [home.resolve()])))
+
+
+def check_inside(path: Path, *, environ: Mapping[str, str] | None = None, home: Path | None = None) -> None:
+    """Raise ValueError for a path that leads out of the declared roots, see `is_inside`."""
+    if not is_inside(path, environ=environ, home=home):
+        raise ValueError(_outside(str(path)))
+
+
+def named_path(text: str, *, environ: Mapping[str, str] | None = None) -> Path:
+    """The path that somebody wrote, `~` replaced. Raises ValueError for `~` of a user who is not here.
+
+    Where others reach the studio every `~` but one's own is refused alike: who has an account is not theirs to know.
+    """
+    first = Path(text).parts[:1]
+    if first and len(first[0]) > 1 and first[0].startswith("~"):
+        if declared_roots(os.environ if environ is None else environ) is not None:
+            raise ValueError(_outside(text))
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{text[:80]}: there is no user {first[0][1:41]!r} on this machine") from error
+    return Path(text).expanduser()
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything lies there. Raises ValueError where the system will not say: a name too long, no permission."""
+    try:
+        return path.exists()
+    except OSError as error:
         raise ValueError(
-            f"{path} lies outside of this studio's folders; whoever runs it can declare its folder in {VARIABLE}"
-        )
+            f"{str(path)[:80]} cannot be looked at ({error.strerror}); choose another"
+        ) from error
+
+
+def _outside(text: str) -> str:
+    return f"{text[:200]} lies outside of this studio's folders; whoever runs it can declare its folder in {VARIABLE}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.weight_files import read_header
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, is_there, named_path
 from studio.home.settings import is_hosted
 from studio.home.workspace import Workspace
 
@@ -57,7 +57,7 @@ def resolve_adapter(root: Path | None, path: str) -> Path:
 
     Raises ValueError for one that is missing, leads out of the home, or has no home to lie under.
     """
-    given = Path(path).expanduser()
+    given = named_path(path)
     if root is not None and is_hosted(os.environ) and _leaves(root, given):
         raise ValueError(f"there is no LoRA {given.name} in this studio; choose one of the list")
     if not given.is_absolute():
@@ -67,7 +67,7 @@ def resolve_adapter(root: Path | None, path: str) -> Path:
             raise ValueError(f"{path} leads out of {root}; give the whole path of the adapter")
         given = root / given
     check_inside(given, home=root)
-    if not given.is_file():
+    if not is_there(given) or not given.is_file():
         raise ValueError(f"the adapter {given} is missing; it was moved or deleted, so choose another")
     return given
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import traceback
 from collections.abc import Sequence
 from contextvars import Context, copy_context
 from typing import Any
@@ -70,14 +71,26 @@ class InPlaceWorker:
 
     def describe(self) -> WorkerState:
         """As `WorkerSupervisor.describe`."""
-        running = self._jobs.jobs(states=("running",), limit=1)
+        try:
+            running = self._jobs.jobs(states=("running",), limit=1)
+        except ValueError as error:
+            return WorkerState(str(error), "ill")
         return WorkerState(f"working on job {running[0].id}", "busy") if running else self._state
 
     def _work(self) -> None:
         worker = Worker(self._workspace, self._jobs, {"render": self._do})
-        self._state = WorkerState("ready", "well")
         while not self._stopping.is_set():
-            if not worker.run_next():
+            done = False
+            try:
+                done = worker.run_next()
+                self._state = WorkerState("ready", "well")
+            except ValueError as error:  # the database's own words
+                self._state = WorkerState(f"{error} (it is tried again)", "ill")
+            except Exception as error:  # the thread outlives what it does
+                traceback.print_exc()
+                words = f"{type(error).__name__}: {error} (an error of the studio, it is tried again)"
+                self._state = WorkerState(words, "ill")
+            if not done:
                 self._stopping.wait(POLL_S)
 
     def _do(self, job: Job) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.home.database import DatabaseTrouble
 from studio.training.form import (
     FIELDS,
     FinetuneConfig,
@@ -113,6 +114,8 @@ class FinetuneHandlers:
         if trial:
             try:
                 line = self.trainings.line(trial)
+            except DatabaseTrouble:
+                raise
             except ValueError:  # deleted meanwhile
                 return checks_content(check_all(config, self.trainings))
             if self.is_of(trial, config):
