@@ -40,7 +40,7 @@ class Settings:
     login: bool = False
     """The host signs people in with their account of the hub (OAuth)."""
     trains: bool = True
-    """Whether the page has Fine-tune and Benchmark; without them it opens in half of the time."""
+    """Whether the page has Fine-tune and Benchmark; without them it opens in three fifths of the time."""
     mcp: bool = False
     """Offer the measurements to agents too (needs the extra `mcp`)."""
 
