@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from finetune.named_paths import is_file, is_folder
 from finetune.run_folder import RunFolder
 from studio.cli.shared import BAD_INPUT_EXIT_CODE
 from studio.home.roots import named_path
@@ -82,7 +83,7 @@ def _full_run(run: str, home: Path | None) -> Path | None:
 
 def _run_folder(run: str, home: Path | None) -> Path:
     given = named_path(run)
-    if given.is_dir():
+    if is_folder(given):
         return given
     environment = {**os.environ, **({} if home is None else {"STUDIO_HOME": str(home)})}
     return Workspace(Settings.from_environment(environment).home).runs / run
@@ -91,7 +92,7 @@ def _run_folder(run: str, home: Path | None) -> Path:
 def _adapter_file(run: str, home: Path | None) -> Path:
     given = named_path(run)
     if given.suffix == ".safetensors":
-        if not given.is_file():
+        if not is_file(given):
             raise ValueError(f"{given} is missing; check the path")
         return given
     folder = _run_folder(run, home)

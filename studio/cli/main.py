@@ -32,6 +32,7 @@ from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, settings_of
 from studio.home.console import print_any_letter
 from studio.home.quiet_imports import quiet_imports
+from studio.home.roots import named_path
 from studio.home.workspace import Workspace
 from studio.memory_rungs import RUNGS
 from studio.models.adapters import resolve_adapter
@@ -183,9 +184,7 @@ def main() -> None:
 def _adapter(text: str) -> AdapterUse:
     """With its whole path: pictures go to other folders than the one that the command was called in."""
     use = parse_adapter(text)
-    return AdapterUse(
-        str(resolve_adapter(None, str(Path(use.path).expanduser().absolute())).resolve()), use.weight
-    )
+    return AdapterUse(str(resolve_adapter(None, str(named_path(use.path).absolute())).resolve()), use.weight)
 
 
 def _job_line(job: Job) -> str:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from finetune.config.files import read_toml
 from finetune.json_text import parse_json
 from finetune.model_folder import read_json
+from finetune.named_paths import is_file, is_folder
 from finetune.run_folder import RunFolder, create_run, list_runs
 from finetune.run_status import Status
 from studio.cli.shared import Home, one_sentence, open_home
@@ -133,12 +134,12 @@ def runs(
 def _run(what: str, workspace: Workspace) -> RunFolder:
     """An existing run, or a new one of a settings file."""
     for path in (workspace.runs / what, named_path(what)):
-        if path.is_dir():
+        if is_folder(path):
             run = RunFolder(path)
             run.config()  # raises where it is none
             return run
     path = named_path(what)
-    if not path.is_file():
+    if not is_file(path):
         raise ValueError(
             f"{what} is no settings file, no run of {workspace.runs} and no folder; check the name"
         )

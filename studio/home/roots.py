@@ -11,8 +11,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from finetune.named_paths import expanded
 from studio.home.doors import is_loopback
-from studio.home.settings import ROOT
+from studio.home.settings import ROOT, is_hosted
 
 VARIABLE = "D4K_ROOTS"
 
@@ -20,14 +21,14 @@ VARIABLE = "D4K_ROOTS"
 def declared_roots(environ: Mapping[str, str]) -> tuple[Path, ...] | None:
     """D4K_ROOTS (folders with the system's path separator between), the home and `assets/`; None: any place will do.
 
-    Without D4K_ROOTS any place will do as long as the studio listens on this machine alone.
+    Without D4K_ROOTS any place will do as long as the studio listens on this machine alone and is no public host.
     """
     text = environ.get(VARIABLE)
-    if text is None and is_loopback(environ.get("STUDIO_HOST", "127.0.0.1")):
+    if text is None and not is_hosted(environ) and is_loopback(environ.get("STUDIO_HOST", "127.0.0.1")):
         return None
     named = [Path(part) for part in ("" if text is None else text).split(os.pathsep) if part.strip()]
     ours = (Path(environ.get("STUDIO_HOME", str(ROOT / "workspace"))), ROOT / "assets")
-    return tuple(place.expanduser().resolve() for place in (*named, *ours))
+    return tuple(expanded(place).resolve() for place in (*named, *ours))
 
 
 def is_inside(path: Path, *, environ: Mapping[str, str] | None = None, home: Path | None = None) -> bool:
@@ -38,7 +39,7 @@ def is_inside(path: Path, *, environ: Mapping[str, str] | None = None, home: Pat
     roots = declared_roots(os.environ if environ is None else environ)
     if roots is None:
         return True
-    place = named_path(str(path), environ=environ).resolve()
+    place = Path(os.path.realpath(named_path(str(path), environ=environ)))
     return any(place.is_relative_to(root) for root in (*roots, *([] if home is None else [home.resolve()])))
 
 
@@ -53,25 +54,11 @@ def named_path(text: str, *, environ: Mapping[str, str] | None = None) -> Path:
 
     Where others reach the studio every `~` but one's own is refused alike: who has an account is not theirs to know.
     """
-    first = Path(text).parts[:1]
-    if first and len(first[0]) > 1 and first[0].startswith("~"):
-        if declared_roots(os.environ if environ is None else environ) is not None:
-            raise ValueError(_outside(text))
-        try:
-            return Path(text).expanduser()
-        except RuntimeError as error:
-            raise ValueError(f"{text[:80]}: there is no user {first[0][1:41]!r} on this machine") from error
-    return Path(text).expanduser()
-
-
-def is_there(path: Path) -> bool:
-    """Whether anything lies there. Raises ValueError where the system will not say: a name too long, no permission."""
-    try:
-        return path.exists()
-    except OSError as error:
-        raise ValueError(
-            f"{str(path)[:80]} cannot be looked at ({error.strerror}); choose another"
-        ) from error
+    first = next(iter(Path(text).parts), "")
+    others_come = declared_roots(os.environ if environ is None else environ) is not None
+    if others_come and first.startswith("~") and first != "~":
+        raise ValueError(_outside(text))
+    return expanded(text)
 
 
 def _outside(text: str) -> str:

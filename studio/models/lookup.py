@@ -15,9 +15,10 @@ from pathlib import Path
 
 from finetune.drawing.speed_names import SpeedOptions
 from finetune.model_folder import INDEX, ModelFolder
+from finetune.named_paths import is_folder
 from finetune.weight_files import SUFFIX, file_hash
 from finetune.weight_files import weights_hash as hash_of_folder
-from studio.home.roots import check_inside, is_inside, is_there, named_path
+from studio.home.roots import check_inside, is_inside, named_path
 from studio.home.settings import is_hosted
 from studio.models.catalogue import CATALOGUE, Family, ModelEntry, hub_url
 from studio.models.weights_kind import transformer_in
@@ -52,16 +53,15 @@ def find_model(name: str, *, environ: Mapping[str, str] | None = None) -> ModelE
     elif is_file:
         single = named_path(f"{file.removesuffix(SUFFIX)}{SUFFIX}", environ=environ)
         check_inside(single, environ=environ)
-        if is_there(single) and single.is_dir() and not base:
+        if is_folder(single) and not base:
             return _entry_of_folder(single.resolve())
         return _entry_of_file(single, base or None)
     elif wanted:
         folder = named_path(wanted, environ=environ)
-        if is_inside(folder, environ=environ):
-            if is_there(folder) and folder.is_dir():
-                return _entry_of_folder(folder.resolve())
-        elif len(folder.parts) > 1 and not _HUB_ID.fullmatch(wanted):
-            check_inside(folder, environ=environ)  # before anybody learns whether it is there
+        if is_inside(folder, environ=environ) and is_folder(folder):
+            return _entry_of_folder(folder.resolve())
+        if len(folder.parts) > 1 and not _HUB_ID.fullmatch(wanted):
+            check_inside(folder, environ=environ)  # nobody learns whether it is there
     if _HUB_ID.fullmatch(wanted):
         cached = cached_folder(wanted)
         if cached is not None:
@@ -186,7 +186,7 @@ def hub_id_of(model: str) -> str:
                 raise ValueError(f"{entry.title} lies in {entry.folder}, it does not come from the hub")
             return entry.source
     folder = named_path(model)
-    if is_there(folder) and folder.is_dir():
+    if is_inside(folder) and is_folder(folder):
         raise ValueError(f"{model} is a folder of this machine, it does not come from the hub")
     return model.strip()
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from gradio.data_classes import FileData
 
+from finetune.named_paths import is_folder
 from metrics.pictures import pictures_in
 from studio.home.database import NotThere
-from studio.home.roots import check_inside, is_there, named_path
+from studio.home.roots import check_inside, named_path
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
 from studio.pictures.settings_reader import read_settings
@@ -77,7 +78,7 @@ def folder_sets(home: Path | None, first: str, second: str) -> list[list[Item]]:
     for index, text in enumerate(named):
         folder = named_path(text)
         check_inside(folder, home=home)
-        if not is_there(folder) or not folder.is_dir():
+        if not is_folder(folder):
             raise ValueError(f"{text} is no folder on this machine; name one that holds pictures")
         paths = list(pictures_in(folder))[:MAX_PICTURES]
         if len(paths) < 2:
