@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from studio.home.console import print_any_letter
 from studio.home.doors import new_token
 from studio.home.settings import Settings
 
@@ -91,6 +92,7 @@ def build_in(
 
 def main() -> None:
     """Serve until interrupted. Renders live in the worker process and go on without this one."""
+    print_any_letter()
     try:
         settings = Settings.from_environment(os.environ)
         for name in SECRETS:  # workers and trainings are started with what is left

@@ -28,6 +28,7 @@ from finetune.data.encoder_digest import encoder_digest
 from finetune.data.scan import ScanReport, ScanSettings, scan
 from finetune.data.token_limits import token_limits
 from finetune.json_text import parse_json
+from finetune.named_paths import expanded, is_folder
 from finetune.objectives.losses import energy_of_bands
 from finetune.objectives.wavelet_fit import check_wavelet
 from finetune.run_folder import RunFolder, write_whole
@@ -62,7 +63,7 @@ class Prepared:
 def base_folder(base: str) -> Path:
     """The folder of `model.base`: as it is, beside the package, or fetched from the hub."""
     beside = Path(__file__).parents[1] / base
-    return pipeline_folder(beside if not Path(base).expanduser().is_dir() and beside.is_dir() else base)
+    return pipeline_folder(beside if not is_folder(expanded(base)) and beside.is_dir() else base)
 
 
 def scan_settings(config: FinetuneConfig, *, multiple_px: int, max_side_px: int | None) -> ScanSettings:
@@ -118,7 +119,7 @@ def prepare(run: RunFolder, config: FinetuneConfig, *, device: torch.device, on_
         on_stage("encoding", f"{done} of {total} {what}")
         return True
 
-    cache = Path(config.data.cache).expanduser() if config.data.cache else run.path / "cache"
+    cache = expanded(config.data.cache) if config.data.cache else run.path / "cache"
     data = build_cache(
         pipeline,
         family,
@@ -187,7 +188,7 @@ def open_encoders(
 
 def _opened_dataset(source: str, unpacked: Path) -> Dataset:
     """The dataset of a folder, or of a zip, which is unpacked once; a run that ended midway unpacks it anew."""
-    archive = Path(source).expanduser()
+    archive = expanded(source)
     if archive.is_dir() or archive.suffix.lower() != ".zip":
         return open_dataset(source)
     if not unpacked.is_dir():

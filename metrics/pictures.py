@@ -6,6 +6,7 @@ frames, colours) is noted, since it changes numbers. Not here: settings inside a
 
 from __future__ import annotations
 
+import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ class ReadPicture:
 
 def pictures_in(given: Path) -> Iterator[Path]:
     """The file itself, or every picture of a folder by name. A missing file comes back, to be named later."""
-    if not given.is_dir():
+    if not os.path.isdir(given):  # never an error, as of a name that is too long
         yield given
         return
     yield from sorted(path for path in given.iterdir() if path.suffix.lower() in SUFFIXES)

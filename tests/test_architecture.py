@@ -25,7 +25,7 @@ LIBRARIES: list[tuple[str, set[str], set[str]]] = [
 FLOORS = """
 metrics
 finetune.weight_files finetune.whole_files finetune.whole_text
-finetune.json_text
+finetune.json_text finetune.named_paths
 finetune.model_folder finetune.run_rows
 finetune.run_status
 finetune.config finetune.backbones finetune.processes finetune.locking finetune.checkpointing finetune.divergence

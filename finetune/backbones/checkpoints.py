@@ -23,6 +23,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 
 from finetune.backbones.autoencoder import Alignment, make_f16
 from finetune.model_folder import INDEX, STOCK_VAE, ModelFolder, missing_in, vae_facts, variant_in
+from finetune.named_paths import expanded, is_folder
 from finetune.weight_files import SUFFIX
 
 Autoencoder = Literal["auto", "f8", "f16"]
@@ -87,7 +88,7 @@ def pipeline_folder(source: str | Path) -> Path:
     Raises ValueError for what is neither a folder nor a hub id, and for a folder that lacks weights.
     """
     found = ModelFolder.open(_local_folder(source, [INDEX]))
-    if not Path(source).expanduser().is_dir():
+    if not is_folder(expanded(source)):
         kinds = (f"*{SUFFIX}", f"*{SUFFIX}.index.json", "*.json", "*.txt", "*.model")
         _local_folder(source, [INDEX, *(f"{part}/{kind}" for part in found.present for kind in kinds)])
     if missing := found.missing():
@@ -141,8 +142,8 @@ def _vae_folder(source: str | Path) -> Path:
 
 
 def _local_folder(source: str | Path, patterns: list[str]) -> Path:
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = expanded(source)
+    if is_folder(folder):
         return folder
     if not _HUB_ID.fullmatch(str(source)):
         raise ValueError(f"{source} is not a folder, nor a hub id such as owner/name; check the path")

@@ -11,6 +11,7 @@ from pathlib import Path
 from finetune.captions.loop import DEFAULT_PROMPT
 from finetune.data.captions import HAND
 from finetune.data.hub_stream import is_hub_id
+from finetune.named_paths import expanded, is_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,8 @@ class LocalModel:
     """Pictures are shown to it no larger than this."""
 
     def __post_init__(self) -> None:
-        folder = Path(self.source).expanduser()
-        if (folder / "config.json").is_file():
+        folder = expanded(self.source)
+        if is_file(folder / "config.json"):
             object.__setattr__(self, "source", str(folder.resolve()))
         elif folder.is_dir():
             raise ValueError(f"{folder} is no model, it has no config.json; give the folder of a model")

@@ -15,6 +15,7 @@ from typing import Literal
 from finetune.data.archives import unpack_zip
 from finetune.data.captions import CaptionStore
 from finetune.json_text import parse_json
+from finetune.named_paths import expanded, is_folder
 from finetune.whole_text import whole_text
 from metrics.pictures import SUFFIXES
 
@@ -57,8 +58,8 @@ def open_dataset(source: str | Path, *, unpack_to: Path | None = None) -> Datase
 
     Raises ValueError for what is neither, a folder without pictures, or a zip with nowhere to unpack it.
     """
-    path = Path(source).expanduser()
-    if path.is_dir():
+    path = expanded(source)
+    if is_folder(path):
         try:
             next(path.iterdir(), None)  # what walks the folder would take it for an empty one
         except OSError as error:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.data.dataset import METADATA, open_dataset
+from finetune.named_paths import is_file
 from finetune.whole_text import whole_text
 from metrics.pictures import SUFFIXES
 from studio.benchmark.plan import Prompt
+from studio.home.roots import named_path
 
 OWN = "micro"
 """The name of the set that the bundled model understands."""
@@ -44,8 +46,8 @@ def read_prompts(source: str, *, limit: int | None = None, unpack_to: Path | Non
         raise ValueError("no prompts are named; name a dataset, a text file, or micro for Micro-4K's own")
     if source.strip() == OWN:
         return PromptSet(OWN_SET, _lines(OWN_FILE)[:limit])
-    path = Path(source).expanduser()
-    if path.suffix.lower() == ".txt" and path.is_file():
+    path = named_path(source)
+    if path.suffix.lower() == ".txt" and is_file(path):
         return PromptSet(path.name, _lines(path)[:limit])
     data = open_dataset(path, unpack_to=unpack_to)
     prompts = [

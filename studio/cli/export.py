@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from finetune.named_paths import is_file, is_folder
 from finetune.run_folder import RunFolder
 from studio.cli.shared import BAD_INPUT_EXIT_CODE
+from studio.home.roots import named_path
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
@@ -80,17 +82,17 @@ def _full_run(run: str, home: Path | None) -> Path | None:
 
 
 def _run_folder(run: str, home: Path | None) -> Path:
-    given = Path(run).expanduser()
-    if given.is_dir():
+    given = named_path(run)
+    if is_folder(given):
         return given
     environment = {**os.environ, **({} if home is None else {"STUDIO_HOME": str(home)})}
     return Workspace(Settings.from_environment(environment).home).runs / run
 
 
 def _adapter_file(run: str, home: Path | None) -> Path:
-    given = Path(run).expanduser()
+    given = named_path(run)
     if given.suffix == ".safetensors":
-        if not given.is_file():
+        if not is_file(given):
             raise ValueError(f"{given} is missing; check the path")
         return given
     folder = _run_folder(run, home)

@@ -13,10 +13,12 @@ from typing import Annotated
 import typer
 
 from finetune.checkpoint_adapter import adapter_steps
+from finetune.named_paths import expanded, is_file, is_folder
 from finetune.run_folder import RunFolder
 from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.home.disk import require_writable, whole_file
+from studio.home.roots import named_path
 from studio.home.workspace import Workspace
 from studio.models.adapters import resolve_adapter
 from studio.models.lookup import check_available
@@ -65,8 +67,8 @@ def grid(
     with one_sentence():
         workspace = open_home(home)
         folder = _run(run, workspace)
-        target = folder.path / "grid.png" if out is None else out.expanduser().absolute()
-        if target.suffix.lower() not in (".png", ".jpg", ".jpeg") or not target.parent.is_dir():
+        target = folder.path / "grid.png" if out is None else expanded(out).absolute()
+        if target.suffix.lower() not in (".png", ".jpg", ".jpeg") or not is_folder(target.parent):
             raise ValueError(
                 f"the sheet is a .png or .jpg in a folder that there is, got {target}; change --out"
             )
@@ -95,8 +97,8 @@ def grid(
 
 
 def _run(run: str, workspace: Workspace) -> RunFolder:
-    for path in (workspace.runs / run, Path(run).expanduser().absolute()):
-        if (path / "config.json").is_file():
+    for path in (workspace.runs / run, named_path(run).absolute()):
+        if is_file(path / "config.json"):
             return RunFolder(path)
     raise ValueError(f"there is no run {run}; `d4k runs` lists those of this home")
 

@@ -6,9 +6,7 @@ Not here: other commands (a module of `studio.cli` each), how a picture is drawn
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +30,9 @@ from studio.cli import (
 )
 from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, settings_of
+from studio.home.console import print_any_letter
 from studio.home.quiet_imports import quiet_imports
+from studio.home.roots import named_path
 from studio.home.workspace import Workspace
 from studio.memory_rungs import RUNGS
 from studio.models.adapters import resolve_adapter
@@ -176,9 +176,7 @@ def gallery(
 
 
 def main() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal of another encoding lacks letters of prompts
-            stream.reconfigure(errors="backslashreplace")
+    print_any_letter()
     quiet_imports()
     app()
 
@@ -186,9 +184,7 @@ def main() -> None:
 def _adapter(text: str) -> AdapterUse:
     """With its whole path: pictures go to other folders than the one that the command was called in."""
     use = parse_adapter(text)
-    return AdapterUse(
-        str(resolve_adapter(None, str(Path(use.path).expanduser().absolute())).resolve()), use.weight
-    )
+    return AdapterUse(str(resolve_adapter(None, str(named_path(use.path).absolute())).resolve()), use.weight)
 
 
 def _job_line(job: Job) -> str:

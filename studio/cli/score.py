@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from finetune.named_paths import is_folder
 from studio.cli.shared import BAD_INPUT_EXIT_CODE, SKIPPED_EXIT_CODE
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def evaluate(
 
 
 def _folder(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ValueError(f"{folder} is no folder; name one that holds pictures")
     from metrics.pictures import pictures_in
 

@@ -19,10 +19,12 @@ from tqdm import tqdm
 from finetune.config.files import read_toml
 from finetune.json_text import parse_json
 from finetune.model_folder import read_json
+from finetune.named_paths import is_file, is_folder
 from finetune.run_folder import RunFolder, create_run, list_runs
 from finetune.run_status import Status
 from studio.cli.shared import Home, one_sentence, open_home
 from studio.datasets.places import located
+from studio.home.roots import named_path
 from studio.home.workspace import Workspace
 from studio.models.lookup import cached_folder, find_model
 from studio.training.command import start_training, training_command
@@ -131,13 +133,13 @@ def runs(
 
 def _run(what: str, workspace: Workspace) -> RunFolder:
     """An existing run, or a new one of a settings file."""
-    for path in (workspace.runs / what, Path(what).expanduser()):
-        if path.is_dir():
+    for path in (workspace.runs / what, named_path(what)):
+        if is_folder(path):
             run = RunFolder(path)
             run.config()  # raises where it is none
             return run
-    path = Path(what).expanduser()
-    if not path.is_file():
+    path = named_path(what)
+    if not is_file(path):
         raise ValueError(
             f"{what} is no settings file, no run of {workspace.runs} and no folder; check the name"
         )

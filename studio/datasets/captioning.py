@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
-from pathlib import Path
 
 from finetune.captions.endpoint import CaptionEndpoint, caption_pictures
 from finetune.captions.loop import DEFAULT_PROMPT, CaptionReport, Which
 from finetune.captions.models import LocalModel
+from finetune.data.hub_stream import is_hub_id
+from finetune.named_paths import is_there
 from studio.datasets.watch import DatasetWatch
 from studio.home.child_lines import EXIT, said_by
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, named_path
 
 CHILD = "studio.datasets.caption_child"
 
@@ -88,9 +89,10 @@ def start_captioning_here(
 
     Raises ValueError for what is no model's folder and no hub id, and for an empty prompt.
     """
+    place = named_path(model.strip(), environ=environ)
+    if not is_hub_id(model.strip()) or is_there(place):  # before anybody learns what else is there
+        check_inside(place, environ=environ)
     settings = LocalModel(source=model.strip(), prompt=prompt)
-    if Path(settings.source).expanduser().exists():
-        check_inside(Path(settings.source), environ=environ)
     order = {
         "root": str(watch.root),
         "model": asdict(settings),

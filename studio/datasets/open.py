@@ -5,6 +5,7 @@ No torch, no gradio. Not here: looking through one (`studio.datasets.watch`), ch
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -13,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.data.dataset import METADATA, Dataset, open_dataset
+from finetune.named_paths import is_file
 from finetune.whole_text import whole_text
 from metrics.pictures import SUFFIXES
 from studio.datasets.watch import DatasetWatch
 from studio.home.disk import disk_words
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, named_path
 from studio.home.workspace import Workspace
 
 KEPT_OPEN = 6
@@ -112,17 +114,17 @@ class Datasets:
         text = source.strip()
         if not text:
             raise ValueError("no dataset is chosen; choose one, name a folder, or drop a zip")
-        path = Path(text).expanduser()
+        path = named_path(text)
         if not path.is_absolute():
             path = self.workspace.datasets / path
         with disk_words(path):
-            root = self._known_as(path).resolve()
+            root = Path(os.path.realpath(self._known_as(path)))
         if self.hosted and self.workspace.datasets.resolve() not in root.parents:
             raise ValueError(
                 f"{text[:80]!r} is not a dataset of this studio; choose one from the list, or drop a zip"
             )
         check_inside(root, home=self.workspace.root)
-        if root.suffix.lower() == ".zip" and root.is_file():
+        if root.suffix.lower() == ".zip" and is_file(root):
             raise ValueError(f"{root.name} is a zip; drop it, and it is unpacked into this studio's home")
         return root
 

@@ -9,8 +9,9 @@ from finetune.config.files import changed
 from finetune.config.run_config import FinetuneConfig
 from finetune.data.hub_stream import HubSource, is_hub_id
 from finetune.model_folder import read_json
+from finetune.named_paths import is_there
 from studio.datasets.fetching import fetch_folder
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, is_inside, named_path
 from studio.home.workspace import Workspace
 from studio.models.catalogue import ModelEntry
 from studio.models.lookup import check_available, check_is_folder, find_model
@@ -24,8 +25,7 @@ def located(config: FinetuneConfig, workspace: Workspace) -> FinetuneConfig:
     if not config.data.source:
         raise ValueError("data.source is empty; give the folder of pictures and captions, or a zip of one")
     source = dataset_place(config.data.source, workspace)
-    check_inside(source, home=workspace.root)
-    if not source.exists():
+    if not is_there(source):
         raise ValueError(f"data.source: there is no {source}; check the path")
     entry = find_model(config.model.base)
     check_available(entry)
@@ -43,18 +43,20 @@ def located(config: FinetuneConfig, workspace: Workspace) -> FinetuneConfig:
 def dataset_place(source: str, workspace: Workspace) -> Path:
     """Where `data.source` lies: the folder or zip that it names, or what was fetched of a dataset of the hub.
 
-    Raises ValueError for a dataset of the hub that was not fetched yet. Any other path may be absent.
+    Raises ValueError for a dataset of the hub that was not fetched yet, and for what lies outside of the studio's
+    folders where others reach it. Any other path may be absent.
     """
-    path = Path(source).expanduser()
-    if path.exists() or not is_hub_id(source):
-        return path.resolve()
-    fetched = fetch_folder(workspace, HubSource.parse(source))
-    if not fetched.is_dir():
-        raise ValueError(
-            f"data.source: there is no {path.resolve()}; if {source} is a dataset of the hub, fetch it first: "
-            f"`d4k dataset fetch {source}`, or From the hub in step 1"
-        )
-    return fetched.resolve()
+    path, home = named_path(source), workspace.root
+    if is_hub_id(source) and not (is_inside(path, home=home) and is_there(path)):
+        fetched = fetch_folder(workspace, HubSource.parse(source))
+        if not fetched.is_dir():
+            raise ValueError(
+                f"data.source: there is no {path.resolve()}; if {source} is a dataset of the hub, fetch it first: "
+                f"`d4k dataset fetch {source}`, or From the hub in step 1"
+            )
+        path = fetched
+    check_inside(path, home=home)
+    return path.resolve()
 
 
 def cache_folder(workspace: Workspace, source: Path, model: str) -> Path:

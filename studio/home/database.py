@@ -91,7 +91,11 @@ _SEEN_JOB_COLUMNS = (
 )
 
 
-class DatabaseBusy(ValueError):
+class DatabaseTrouble(ValueError):
+    """The database cannot tell or cannot keep: full, damaged, locked. Says nothing of what was asked for."""
+
+
+class DatabaseBusy(DatabaseTrouble):
     """Somebody else holds the lock; the same call may well succeed a little later."""
 
 
@@ -199,7 +203,7 @@ class Database:
                 ) from error
             if kind not in _TROUBLES:
                 raise
-            raise ValueError(_TROUBLES[kind].format(self.path)) from error
+            raise DatabaseTrouble(_TROUBLES[kind].format(self.path)) from error
 
 
 def _text(stored: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finetune.named_paths import expanded
 from studio.home.doors import Accounts, check_exposure, check_token, parse_accounts, read_accounts
 
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds app.py and assets/
@@ -40,7 +41,7 @@ class Settings:
     login: bool = False
     """The host signs people in with their account of the hub (OAuth)."""
     trains: bool = True
-    """Whether the page has Fine-tune and Benchmark; without them it opens in half of the time."""
+    """Whether the page has Fine-tune and Benchmark; without them it opens in three fifths of the time."""
     mcp: bool = False
     """Offer the measurements to agents too (needs the extra `mcp`)."""
 
@@ -85,7 +86,7 @@ class Settings:
         if not port.isdecimal():
             raise ValueError(f"STUDIO_PORT must be a number, got {port!r}; 7860 is usual")
         return cls(
-            home=Path(home).expanduser().absolute(),
+            home=expanded(home).absolute(),
             host=environment.get("STUDIO_HOST", "0.0.0.0" if hosted else "127.0.0.1"),
             port=int(port),
             hosted=hosted,
@@ -119,7 +120,7 @@ def _accounts(environment: Mapping[str, str]) -> Accounts:
     given = () if text is None else parse_accounts(text.splitlines(), source="STUDIO_AUTH")
     if text is not None and not given:
         raise ValueError("STUDIO_AUTH must read user:password; set it so, or unset it for no login")
-    accounts = given if file is None else (*given, *read_accounts(Path(file).expanduser()))
+    accounts = given if file is None else (*given, *read_accounts(expanded(file)))
     users = [user for user, _ in accounts]
     if len(set(users)) < len(users):
         raise ValueError(f"a user of STUDIO_AUTH stands in {file} too; leave one entry out")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.named_paths import expanded, is_there
 from studio.home.disk import disk_words, require_free, try_writing
 from studio.home.locks import held_lock
 
@@ -30,8 +31,8 @@ class Workspace:
 
         Raises ValueError where `root` is a file or cannot be written, and on a full disk.
         """
-        root = root.expanduser().absolute()
-        if root.exists() and not root.is_dir():
+        root = expanded(root).absolute()
+        if is_there(root) and not root.is_dir():
             raise ValueError(f"the home {root} is a file; choose a folder with --home or STUDIO_HOME")
         workspace = cls(root)
         with disk_words(root):

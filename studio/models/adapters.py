@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.named_paths import is_file
 from finetune.weight_files import read_header
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, named_path
 from studio.home.settings import is_hosted
 from studio.home.workspace import Workspace
 
@@ -57,9 +58,9 @@ def resolve_adapter(root: Path | None, path: str) -> Path:
 
     Raises ValueError for one that is missing, leads out of the home, or has no home to lie under.
     """
-    given = Path(path).expanduser()
-    if root is not None and is_hosted(os.environ) and _leaves(root, given):
-        raise ValueError(f"there is no LoRA {given.name} in this studio; choose one of the list")
+    if root is not None and is_hosted(os.environ) and _leaves(root, Path(path)):
+        raise ValueError(f"there is no LoRA {Path(path).name} in this studio; choose one of the list")
+    given = named_path(path)
     if not given.is_absolute():
         if root is None:
             raise ValueError(f"{path} is no absolute path; give the whole path of the adapter")
@@ -67,7 +68,7 @@ def resolve_adapter(root: Path | None, path: str) -> Path:
             raise ValueError(f"{path} leads out of {root}; give the whole path of the adapter")
         given = root / given
     check_inside(given, home=root)
-    if not given.is_file():
+    if not is_file(given):
         raise ValueError(f"the adapter {given} is missing; it was moved or deleted, so choose another")
     return given
 

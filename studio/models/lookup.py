@@ -15,9 +15,10 @@ from pathlib import Path
 
 from finetune.drawing.speed_names import SpeedOptions
 from finetune.model_folder import INDEX, ModelFolder
+from finetune.named_paths import is_folder
 from finetune.weight_files import SUFFIX, file_hash
 from finetune.weight_files import weights_hash as hash_of_folder
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, is_inside, named_path
 from studio.home.settings import is_hosted
 from studio.models.catalogue import CATALOGUE, Family, ModelEntry, hub_url
 from studio.models.weights_kind import transformer_in
@@ -44,20 +45,24 @@ def find_model(name: str, *, environ: Mapping[str, str] | None = None) -> ModelE
     for entry in CATALOGUE:
         if wanted.lower() in (entry.id, entry.source.lower()):
             return entry
-    folder = Path(wanted).expanduser()
     file, _, base = wanted.partition(f"{SUFFIX}@")
     is_file = wanted.endswith(SUFFIX) or bool(base)
     if is_hosted(os.environ if environ is None else environ):
-        if not _HUB_ID.fullmatch(wanted) or folder.is_absolute() or ".." in wanted:
+        if not _HUB_ID.fullmatch(wanted) or ".." in wanted:
             raise ValueError(f"there is no model {wanted[:80]!r} in this studio; choose one of the list")
-    elif wanted and folder.is_dir():
-        check_inside(folder, environ=environ)
-        return _entry_of_folder(folder.resolve())
     elif is_file:
-        single = Path(f"{file.removesuffix(SUFFIX)}{SUFFIX}").expanduser()
+        single = named_path(f"{file.removesuffix(SUFFIX)}{SUFFIX}", environ=environ)
         check_inside(single, environ=environ)
+        if is_folder(single) and not base:
+            return _entry_of_folder(single.resolve())
         return _entry_of_file(single, base or None)
-    if _HUB_ID.fullmatch(wanted) and not folder.is_absolute():
+    elif wanted:
+        folder = named_path(wanted, environ=environ)
+        if is_inside(folder, environ=environ) and is_folder(folder):
+            return _entry_of_folder(folder.resolve())
+        if len(folder.parts) > 1 and not _HUB_ID.fullmatch(wanted):
+            check_inside(folder, environ=environ)  # nobody learns whether it is there
+    if _HUB_ID.fullmatch(wanted):
         cached = cached_folder(wanted)
         if cached is not None:
             return replace(
@@ -180,7 +185,8 @@ def hub_id_of(model: str) -> str:
             if entry.folder is not None:
                 raise ValueError(f"{entry.title} lies in {entry.folder}, it does not come from the hub")
             return entry.source
-    if Path(model).expanduser().is_dir():
+    folder = named_path(model)
+    if is_inside(folder) and is_folder(folder):
         raise ValueError(f"{model} is a folder of this machine, it does not come from the hub")
     return model.strip()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.named_paths import expanded
 from studio.home.disk import MIB, disk_words, require_free, require_writable
 from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
@@ -50,7 +51,7 @@ def destination(out: Path | None, *, count: int, gallery_home: Path | None) -> D
     if out is None:
         assert gallery_home is not None
         return in_gallery(Gallery(Workspace.open(gallery_home)))
-    out = out.expanduser().absolute()
+    out = expanded(out).absolute()
     with disk_words(out):  # a name that is too long is refused here already
         is_folder = out.is_dir()
         if out.suffix.lower() in _NOT_WRITTEN and not is_folder:

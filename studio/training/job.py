@@ -15,7 +15,7 @@ from pathlib import Path
 from finetune.processes import KILLED, end_at_once, is_alive
 from finetune.run_folder import RunFolder, find_run
 from finetune.run_status import Status
-from studio.home.database import DatabaseBusy, retry_while_busy
+from studio.home.database import retry_while_busy
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
 from studio.queue.job import Job, Progress
@@ -114,7 +114,7 @@ class TrainingJobs:
         """False: somebody wants the job to stop. A locked table costs a report, not the run."""
         try:
             return self.jobs.report(job.id, progress_of(run))
-        except (DatabaseBusy, ValueError):
+        except ValueError:
             return True
 
     def _is_cancelled(self, job: Job) -> bool:

@@ -12,7 +12,6 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from finetune.config.files import differences, to_values
@@ -21,6 +20,7 @@ from finetune.json_text import parse_json
 from finetune.run_folder import Request, RunFolder, create_run, find_run, list_runs, write_whole
 from finetune.run_rows import is_number
 from studio.datasets.places import located
+from studio.home.roots import named_path
 from studio.home.workspace import Workspace
 from studio.models.adapters import RUN_FILE
 from studio.queue.job import Job
@@ -274,7 +274,7 @@ class Trainings:
         from studio.models.catalogue import CATALOGUE
 
         ours = self.workspace.datasets.resolve()
-        if ours not in Path(config.data.source).expanduser().resolve().parents:
+        if ours not in named_path(config.data.source).resolve().parents:
             raise ValueError(
                 "data.source is not a dataset of this studio; choose one of its list, or drop a zip"
             )

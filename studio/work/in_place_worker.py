@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import traceback
 from collections.abc import Sequence
 from contextvars import Context, copy_context
 from typing import Any
@@ -53,9 +54,7 @@ class InPlaceWorker:
         assert self._thread is None, "started twice"
         self._state = WorkerState("starting", "busy")
         quiet_libraries()
-        for job in self._jobs.interrupt_lost(
-            lambda job: False, explain=lambda job: lost_words(job, "the server was started anew")
-        ):
+        for job in self._interrupted("the server was started anew"):
             self._jobs.resume(job.id)
         self._keeper.open(CATALOGUE[0])
         self._thread = threading.Thread(target=self._work, name="in-place-worker", daemon=True)
@@ -70,15 +69,37 @@ class InPlaceWorker:
 
     def describe(self) -> WorkerState:
         """As `WorkerSupervisor.describe`."""
-        running = self._jobs.jobs(states=("running",), limit=1)
+        try:
+            running = self._jobs.jobs(states=("running",), limit=1)
+        except ValueError as error:
+            return WorkerState(str(error), "ill")
         return WorkerState(f"working on job {running[0].id}", "busy") if running else self._state
 
     def _work(self) -> None:
         worker = Worker(self._workspace, self._jobs, {"render": self._do})
-        self._state = WorkerState("ready", "well")
+        stumbled = False
         while not self._stopping.is_set():
-            if not worker.run_next():
+            done = False
+            try:
+                if stumbled:
+                    self._interrupted("the job table could not be written")
+                stumbled = False
+                done = worker.run_next()
+                self._state = WorkerState("ready", "well")
+            except ValueError as error:  # the database's own words
+                stumbled = True
+                self._state = WorkerState(f"{error} (it is tried again)", "ill")
+            except Exception as error:  # the thread outlives what it does
+                stumbled = True
+                traceback.print_exc()
+                words = f"{type(error).__name__}: {error} (an error of the studio, it is tried again)"
+                self._state = WorkerState(words, "ill")
+            if not done:
                 self._stopping.wait(POLL_S)
+
+    def _interrupted(self, why: str) -> list[Job]:
+        """Jobs that the table calls running and that are in nobody's hands; interrupted from now on."""
+        return self._jobs.interrupt_lost(lambda job: False, explain=lambda job: lost_words(job, why))
 
     def _do(self, job: Job) -> bool:
         request = RenderRequest.from_dict(job.request)

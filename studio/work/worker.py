@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.processes import birth
-from studio.home.database import DatabaseBusy, retry_while_busy
+from studio.home.console import print_any_letter
+from studio.home.database import DatabaseBusy, DatabaseTrouble, retry_while_busy
 from studio.home.locks import held_lock, holder_lives, lock_note, write_lock_note
 from studio.home.worker_log import say
 from studio.home.workspace import Workspace
@@ -104,7 +105,7 @@ class Worker:
             while not ended.wait(HEARTBEAT_S):
                 try:
                     self.jobs.heartbeat(job_id)
-                except DatabaseBusy:
+                except DatabaseTrouble:  # a full disk may have room again; a beat that is missed is only late
                     continue
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True, help="root folder of the studio")
     parser.add_argument("--idle-exit-s", type=float, default=IDLE_EXIT_S, help="seconds, without a server")
     arguments = parser.parse_args()
+    print_any_letter(encoding="utf-8")  # its log is read as that
     try:
         workspace = Workspace.open(arguments.home)
         with held_lock(workspace.worker_lock, about={"state": "starting"}) as holder:

@@ -1,8 +1,8 @@
 """A real server and a real Chromium; each test has a browser profile and a page of its own, and every page is guarded.
 
 Two kinds of server. `server` is shared and given back empty: its worker is the stand-in, which draws as far as a
-test lets it. Marked `drawing`, a test has a page without Fine-tune and Benchmark, which opens in half of the time.
-`real_server` has the real worker and a random model of a few MB, for whole journeys; it is emptied too.
+test lets it. Marked `drawing`, a test has a page without Fine-tune and Benchmark, which opens in three fifths of the
+time. `real_server` has the real worker and a random model of a few MB, for whole journeys; it is emptied too.
 """
 
 from __future__ import annotations

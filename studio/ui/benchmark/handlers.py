@@ -40,7 +40,7 @@ from studio.benchmark.report import NAMES
 from studio.benchmark.table import benchmark_table
 from studio.datasets.open import Datasets
 from studio.home.disk import disk_words, whole_file
-from studio.home.roots import check_inside
+from studio.home.roots import check_inside, named_path
 from studio.home.settings import Settings
 from studio.pictures.gallery import Gallery
 from studio.queue.job import ENDED, Job
@@ -173,7 +173,7 @@ class BenchmarkHandlers:
             return source
         home = self.gallery.workspace.root
         check_inside(Path(source), home=home)
-        if self.settings.hosted and not Path(source).expanduser().resolve().is_relative_to(home.resolve()):
+        if self.settings.hosted and not named_path(source).resolve().is_relative_to(home.resolve()):
             raise ValueError("on a public host prompts come from its own datasets; choose one of the list")
         return source
 

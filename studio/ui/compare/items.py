@@ -9,8 +9,10 @@ from typing import Any
 
 from gradio.data_classes import FileData
 
+from finetune.named_paths import is_folder
 from metrics.pictures import pictures_in
-from studio.home.roots import check_inside
+from studio.home.database import NotThere
+from studio.home.roots import check_inside, named_path
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
 from studio.pictures.settings_reader import read_settings
@@ -44,12 +46,15 @@ class Found:
 def chosen_items(
     gallery: Gallery, keys: Sequence[str] | None, files: Sequence[str] | None
 ) -> tuple[list[Item], list[str]]:
-    """(chosen pictures of the gallery, then dropped files; a sentence for each picture that is gone)"""
+    """(chosen pictures of the gallery, then dropped files; a sentence for each picture that is gone)
+
+    Raises DatabaseTrouble where nobody can tell.
+    """
     found, gone = [], []
     for key in keys or ():
         try:
             picture = gallery.get(key)
-        except ValueError as error:
+        except NotThere as error:
             gone.append(f"left out: {error}")
             continue
         found.append(Item(key, title_of(picture), picture.path, picture.record.to_dict(), picture))
@@ -71,9 +76,9 @@ def folder_sets(home: Path | None, first: str, second: str) -> list[list[Item]]:
         raise ValueError("one folder alone has nothing to be compared with; name the second one")
     sets = []
     for index, text in enumerate(named):
-        folder = Path(text).expanduser()
+        folder = named_path(text)
         check_inside(folder, home=home)
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise ValueError(f"{text} is no folder on this machine; name one that holds pictures")
         paths = list(pictures_in(folder))[:MAX_PICTURES]
         if len(paths) < 2:

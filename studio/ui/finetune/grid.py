@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.home.database import DatabaseTrouble
 from studio.pictures.gallery import Gallery
 from studio.training.adapter_grid import (
     CellState,
@@ -67,6 +68,8 @@ class GridHandlers:
         skip = gr.skip()
         try:
             settings, steps, content = self._of(chosen)
+        except DatabaseTrouble:  # nothing is known of the run; asked again at the next news
+            return (*(skip,) * 6, seen)
         except ValueError:  # the run is gone, or trains every weight, or has no checkpoint yet
             if seen.get("run") == "":
                 return (*(skip,) * 6, seen)

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.home.database import DatabaseTrouble
 from studio.training.form import (
     FIELDS,
     FinetuneConfig,
@@ -100,7 +101,7 @@ class FinetuneHandlers:
 
     # Before and at the start
 
-    def check(self, toml: str | None, trial: str | None) -> ChecksContent:
+    def check(self, toml: str | None, trial: str | None) -> Any:
         """The checks of settings that are right in themselves, and what their dry run foresaw."""
         try:
             config = config_of_toml(written(toml))
@@ -108,11 +109,14 @@ class FinetuneHandlers:
             return ChecksContent()
         return self.checked(config, trial)
 
-    def checked(self, config: FinetuneConfig, trial: str | None) -> ChecksContent:
+    def checked(self, config: FinetuneConfig, trial: str | None) -> Any:
+        """The same of a configuration; skipped while the database cannot tell of the dry run."""
         forecast = words = None
         if trial:
             try:
                 line = self.trainings.line(trial)
+            except DatabaseTrouble:
+                return gr.skip()
             except ValueError:  # deleted meanwhile
                 return checks_content(check_all(config, self.trainings))
             if self.is_of(trial, config):
@@ -133,7 +137,7 @@ class FinetuneHandlers:
             return False
 
     @shows_errors
-    def dry_run(self, trial: str | None, toml: str | None, *values: Any) -> tuple[str, ChecksContent]:
+    def dry_run(self, trial: str | None, toml: str | None, *values: Any) -> tuple[str, Any]:
         """(its folder's name, the checks)"""
         config = self.ready(toml, values)
         name = self.trainings.dry_run(config, trial=trial)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from finetune.whole_text import whole_text
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_rows import Picture
 from studio.queue.job import Job
@@ -40,7 +41,7 @@ class Watch:
         picture = plain.get("picture")
         return cls(
             jobs=tuple(number for job in _listed(plain.get("jobs")) if (number := _whole(job)) is not None),
-            picture=picture if isinstance(picture, str) else None,
+            picture=picture if isinstance(picture, str) and whole_text(picture) == picture else None,
             num_done=_whole(plain.get("num_done")) or 0,
             demand=_whole(plain.get("demand")) or 0,
         )
@@ -135,7 +136,8 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and 0 <= value < 2**53 else None
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 <= value < 2**53 else None
 
 
 def active_job(mine: list[Job]) -> Job | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
+from studio.home.database import DatabaseTrouble
 from studio.inspection.layers import Layers
 from studio.inspection.numbers import Numbers
 from studio.inspection.opened import Opened, Subject
@@ -94,6 +95,8 @@ class Boards:
         for key in keys:
             try:
                 self.subject(key)
+            except DatabaseTrouble:
+                raise
             except ValueError as error:
                 if self.opened.source_of(key.removeprefix(UPLOADED)) not in again:
                     gone.append(f"taken off the stage: {error}")

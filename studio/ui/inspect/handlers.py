@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.home.database import DatabaseTrouble
 from studio.home.disk import whole_file
 from studio.inspection.parts import (
     ANGLES_DEG,
@@ -77,12 +78,14 @@ class InspectHandlers:
         for subject in subjects:
             for note in subject.notes:
                 gr.Info(f"{subject.title}: {note}", duration=6)
-        chosen, gone = self.boards.still_there(keys or (), subjects)
-        refused += gone
-        chosen += [f"{UPLOADED}{subject.id}" for subject in subjects]
-        chosen = list(dict.fromkeys(chosen))[-MAX_PANES:]
-        listed = gr.Dropdown(multiselect=True, choices=self.boards.choices(chosen), value=chosen)
-        return None, refusal(*refused), listed
+        try:
+            chosen, gone = self.boards.still_there(keys or (), subjects)
+            chosen += [f"{UPLOADED}{subject.id}" for subject in subjects]
+            chosen = list(dict.fromkeys(chosen))[-MAX_PANES:]
+            choices = self.boards.choices(chosen)
+        except DatabaseTrouble as error:  # the stage stays as it is, the files can be dropped again
+            return None, refusal(*refused, str(error)), gr.skip()
+        return None, refusal(*refused, *gone), gr.Dropdown(multiselect=True, choices=choices, value=chosen)
 
     @shows_errors
     def offer(self, keys: list[str] | None) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from finetune.whole_files import part_of
 from studio.home import disk
 
 
@@ -32,6 +34,21 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, code: int) -> None:
         fill_up()
     assert (tmp_path / "a").read_text() == "old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def left_by_a_killed_writer(folder: Path) -> Path:
+    """A part of two days ago."""
+    part = part_of(folder / "big.png")
+    part.write_bytes(b"half")
+    os.utime(part, (time.time() - 2 * 86_400,) * 2)
+    return part
+
+
+def test_what_killed_writers_left_is_swept_before_the_work(tmp_path: Path) -> None:
+    parts = [left_by_a_killed_writer(tmp_path) for _ in range(2)]
+    disk.require_writable(tmp_path / "not made yet" / "a.png")
+    assert not any(part.exists() for part in parts)
+    assert os.listdir(tmp_path) == []
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:

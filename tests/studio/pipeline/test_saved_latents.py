@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def test_every_bit_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
     assert saved.latents.dtype == dtype
     assert torch.equal(saved.latents, latents)
     assert os.listdir(tmp_path) == ["1-a.safetensors"]
+
+
+def test_the_folder_may_be_deleted_under_a_worker(tmp_path: Path) -> None:
+    """Its cache is anybody's to clear, also between two saves of one render."""
+    path = tmp_path / "cache" / "latents" / "1-a.safetensors"
+    for step in (4, 8):
+        save_latents(path, torch.full((1, 2), float(step)), step)
+        saved = read_latents(path)
+        assert saved is not None
+        assert (saved.step, saved.latents.tolist()) == (step, [[step, step]])
+        shutil.rmtree(tmp_path / "cache")
+    assert read_latents(path) is None
 
 
 def test_nothing_saved(tmp_path: Path) -> None:

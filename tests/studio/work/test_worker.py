@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.rendering.job import RenderJobs
 from studio.work.worker import Worker
+from tests.studio.home.test_disk import left_by_a_killed_writer
 
 pytestmark = pytest.mark.process
 
@@ -206,25 +206,6 @@ def test_a_locked_table_costs_reports_not_the_picture(
     assert jobs.get(job_id).state == "done"
 
 
-def test_a_heart_beats_while_a_job_runs(
-    workspace: Workspace, jobs: JobTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("studio.work.worker.HEARTBEAT_S", 0.01)
-    seen = []
-
-    def watch_it(job: Job) -> bool:
-        first, deadline = jobs.get(job.id).heartbeat_at, time.monotonic() + 60
-        while (now := jobs.get(job.id).heartbeat_at) == first:
-            assert time.monotonic() < deadline, "no heartbeat"
-            time.sleep(0.01)
-        seen.extend([first, now])
-        return True
-
-    jobs.submit("render", {}, label="")
-    Worker(workspace, jobs, {"render": watch_it}).run_next()
-    assert seen[1] > seen[0]
-
-
 def test_leaves_when_idle_but_not_from_a_living_server(workspace: Workspace, jobs: JobTable) -> None:
     worker = Worker(workspace, jobs, {})
     worker.run(idle_exit_s=0.05)
@@ -245,3 +226,9 @@ def test_tidying_keeps_what_may_be_resumed(workspace: Workspace, jobs: JobTable,
     renders.tidy()
     assert [path.name for path in workspace.latents.iterdir()] == [f"{waiting}-a.safetensors"]
     assert {path.name for path in workspace.previews.iterdir()} == {f"job-{waiting}.jpg", f"job-{done}.jpg"}
+
+
+def test_tidying_sweeps_what_killed_writers_left(workspace: Workspace, renders: RenderJobs) -> None:
+    parts = [left_by_a_killed_writer(folder) for folder in workspace.folders()]
+    renders.tidy()
+    assert not any(part.exists() for part in parts)

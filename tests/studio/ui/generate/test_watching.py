@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
 
 from studio.pictures.gallery import Gallery
 from studio.queue.job import Progress
 from studio.queue.table import JobTable
+from studio.ui.generate.handlers import GenerateHandlers
 from studio.ui.generate.watching import Watch, stage_view
 from tests.studio.ui.conftest import add_picture, finish, submit
 
@@ -107,3 +112,41 @@ def test_a_watch_survives_the_browser() -> None:
     watch = Watch().of_jobs([3, 4]).of_picture("p", 1)
     assert Watch.from_plain(watch.plain()) == watch
     assert Watch.from_plain(None) == Watch()
+
+
+ODD_WATCHES: list[Any] = [
+    {},
+    {"jobs": [1]},
+    {"picture": "20260101-000000-00000000"},
+    {"jobs": None, "picture": 5, "num_done": "3", "demand": None},
+    {"jobs": "12", "num_done": 2.5, "demand": float("nan")},
+    {"jobs": {"1": 2}, "picture": ["a"], "num_done": [], "demand": {}},
+    {"jobs": [1, "2", None, -1, 2**70, 1.0, True, [3]], "num_done": -1, "demand": 2**70},
+    {"jobs": list(range(5000)), "picture": "x" * 100_000},
+    {"picture": "\ud800"},
+    {"jobs": 7},
+    {"picture": "' OR 1 --", "watched": True, "version": 7},
+    [1, 2],
+    "watch",
+    7,
+    True,
+]
+
+
+@pytest.mark.parametrize("plain", ODD_WATCHES, ids=range(len(ODD_WATCHES)))
+def test_a_watch_of_another_studio_is_read_as_far_as_it_can_be(
+    handlers: GenerateHandlers, gallery: Gallery, plain: Any
+) -> None:
+    newest = add_picture(gallery)
+    watch = Watch.from_plain(plain)
+    assert all(type(number) is int and 0 <= number < 2**53 for number in (*watch.jobs, watch.num_done))
+    assert Watch.from_plain(watch.plain()) == watch
+    scene, status, *_, worker, seen = handlers.tick(plain, "")
+    assert (scene.picture, status.text, worker.text) == (newest.id, "Ready", "ready")
+    assert handlers.tick(plain, seen) == gr.skip()
+    assert handlers.open_page(plain, "micro-4k", "custom", 256, 256)[0].picture == newest.id
+
+
+def test_what_can_be_read_of_an_odd_watch_is_watched() -> None:
+    assert Watch.from_plain(ODD_WATCHES[6]) == Watch(jobs=(1,))
+    assert Watch.from_plain({"jobs": (3,), "picture": "p", "num_done": 1}) == Watch((3,), "p", 1)
