@@ -151,6 +151,7 @@ def wire_inspect_tab(tab: InspectTab, handlers: InspectHandlers, demo: gr.Blocks
         visible_groups,
         deciding,
         list(tab.form.groups.values()),
+        trigger_mode="always_last",
         **UNQUEUED,
     )
     gr.on(

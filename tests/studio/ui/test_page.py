@@ -122,3 +122,15 @@ def test_no_two_handlers_of_one_event_keep_each_other_going(page: gr.Blocks) -> 
                 waiting.setdefault((target, event), []).append(fn.fn.__qualname__)
     assert len(waiting) > 20
     assert {event: names for event, names in waiting.items() if len(names) > 1} == {}
+
+
+def test_what_follows_apart_is_asked_again(page: gr.Blocks) -> None:
+    """A handler that is chained to an event is "once" unless told so: what comes before its answer would be dropped."""
+    apart = {
+        fn._id
+        for fn in page.fns.values()
+        if fn.fn is None and fn.js == "() => []" and fn.trigger_after is None
+    }
+    chained = [fn for fn in page.fns.values() if fn.trigger_after in apart]
+    assert len(chained) >= 10
+    assert [fn.fn.__qualname__ for fn in chained if fn.trigger_mode != "always_last"] == []
