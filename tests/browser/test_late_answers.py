@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser.acting import chart, hold, hold_event, until
+from tests.browser.acting import ask, chart, hold, hold_event, open_studio, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
@@ -48,6 +48,59 @@ HOLD_ENDS = """() => {
   };
 }"""
 """The word that ends a stream of answers reaches the page later than what was sent after it."""
+
+HOLD_ANSWERS = """() => {
+  const usual = window.fetch;
+  let let_go;
+  const gone = new Promise((done) => (let_go = done));
+  window.heldAnswers = 0;
+  window.holdAnswers = false;
+  window.letAnswersGo = () => (window.holdAnswers = false) || let_go();
+  window.fetch = async (...asked) => {
+    const answer = await usual(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes("/queue/data")) return answer;
+    const hold = new TransformStream({
+      async transform(chunk, controller) {
+        if (window.holdAnswers && new TextDecoder().decode(chunk).includes("process_completed")) {
+          window.heldAnswers += 1;
+          await gone;
+        }
+        controller.enqueue(chunk);
+      },
+    });
+    return new Response(answer.body.pipeThrough(hold), { status: answer.status, headers: answer.headers });
+  };
+}"""
+"""What comes through the queue reaches the page later than what was asked past it."""
+
+
+def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, server: Server) -> None:
+    server.brake.hold(2)
+    page: Page = new_page(server.url)
+    page.add_init_script(f"({HOLD_ANSWERS})()")
+    open_studio(page, server)
+    ask(page, None, "overtaken", side_px=512, steps=8, seed=5, count=3)
+    page.locator("#generate").click()
+    queued = page.locator('.queue-row[data-state="queued"]')
+    expect(queued).to_have_count(2)
+    last = queued.nth(1)
+    page.evaluate("window.holdAnswers = true")
+    last.hover()
+    last.get_by_role("button", name="To the front").click()
+    page.wait_for_function("window.heldAnswers === 1")
+    server.brake.release()
+    ended = page.locator('.queue-row[data-state="done"]')
+    expect(ended).to_have_count(3)
+    expect(page.locator(".bar-status")).to_contain_text("ready")  # nothing changes from here on
+    page.evaluate("""() => {
+        const held = new MutationObserver(() => {
+          window.wasOlder ||= document.querySelectorAll('.queue-row[data-state="done"]').length < 3;
+        });
+        held.observe(document.querySelector("#queue"), { childList: true, subtree: true, attributes: true });
+        window.letAnswersGo();
+    }""")
+    page.wait_for_function("window.wasOlder")
+    expect(ended).to_have_count(3)
 
 
 def test_news_asked_for_while_the_stream_ends_come_all_the_same(

@@ -26,8 +26,7 @@ class GalleryHandlers:
 
     def show(self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int) -> tuple[Any, str]:
         """(grid content, what it was made from)"""
-        content = grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit)
-        return content, self.version(shelf, search, narrowed, limit)
+        return self._grid(shelf, search, narrowed, limit)
 
     def turn_to(self, shelf: Shelf, search: str, narrowed: Narrowed, opened: str) -> tuple[Any, ...]:
         """Another shelf or search starts at its first page: (limit, grid, seen, details, opened).
@@ -81,8 +80,7 @@ class GalleryHandlers:
             limit += PAGE
         else:
             raise ValueError(f"unknown action {action!r}; reload the page")
-        content = grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit, undo=undo)
-        return limit, content, self.version(shelf, search, narrowed, limit), self.details(opened)
+        return limit, *self._grid(shelf, search, narrowed, limit, undo=undo), self.details(opened)
 
     def details(self, picture_id: str) -> DetailsContent:
         """Of the picture, or nothing where there is none."""
@@ -130,8 +128,7 @@ class GalleryHandlers:
         else:
             raise ValueError(f"unknown action {event.action!r}; reload the page")
         scene, details, shown = self.loupe(shown) if shown else (self.nothing(), DetailsContent(), "")
-        content = grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit, undo=undo)
-        return scene, details, shown, limit, content, self.version(shelf, search, narrowed, limit)
+        return scene, details, shown, limit, *self._grid(shelf, search, narrowed, limit, undo=undo)
 
     def leave(
         self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int, opened: str
@@ -139,14 +136,17 @@ class GalleryHandlers:
         """Back to the grid, to the picture that was seen last: (viewer, limit, grid, seen)."""
         place = self.gallery.place(opened, _listed(shelf, search, narrowed))
         limit = max(limit, -(-(place + 1) // PAGE) * PAGE)
-        content = grid_content(
-            self.gallery, _listed(shelf, search, narrowed), limit=limit, current=opened, demand=now_ms()
-        )
-        return self.nothing(), limit, content, self.version(shelf, search, narrowed, limit)
+        grid = self._grid(shelf, search, narrowed, limit, current=opened, demand=now_ms())
+        return self.nothing(), limit, *grid
 
     def nothing(self) -> Scene:
         """The viewer steps back behind the grid."""
         return Scene(demand=now_ms())
+
+    def _grid(self, shelf: Shelf, search: str, narrowed: Narrowed, limit: int, **how: Any) -> tuple[Any, str]:
+        """What the grid shows, and its version, read first: what changes meanwhile is news to the next look."""
+        version = self.version(shelf, search, narrowed, limit)
+        return grid_content(self.gallery, _listed(shelf, search, narrowed), limit=limit, **how), version
 
     def _neighbour(
         self, shelf: Shelf, search: str, narrowed: Narrowed, opened: str, *, steps: int

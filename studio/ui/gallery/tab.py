@@ -12,7 +12,7 @@ from studio.ui.events import QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
-from studio.ui.parts.pulse.pulse import Pulse
+from studio.ui.parts.pulse.pulse import Pulse, look_again
 from studio.ui.parts.viewer.viewer import DeepViewer
 
 CHOSEN = "() => document.querySelector('#grid .gallery-grid').dataset.chosen"
@@ -31,7 +31,9 @@ class GalleryTab:
     narrowed: gr.State
     limit: gr.State
     opened: gr.State
-    seen: gr.State
+    seen: gr.Textbox
+    """The version of what the grid shows, kept in the page beside it."""
+
     chosen: gr.Textbox
     """Carries the id of the newest choice to the server."""
 
@@ -67,8 +69,8 @@ def build_gallery_tab() -> GalleryTab:
                 viewer = DeepViewer(closable=True, elem_id="loupe")
             with gr.Column(elem_classes="rail side", min_width=0):
                 details = PictureDetails(elem_id="gallery-details")
-        chosen = gr.Textbox(visible=False)
-        narrowed, limit, opened, seen = gr.State(Narrowed()), gr.State(PAGE), gr.State(""), gr.State("")
+        chosen, seen = gr.Textbox(visible=False), gr.Textbox(visible=False)
+        narrowed, limit, opened = gr.State(Narrowed()), gr.State(PAGE), gr.State("")
     return GalleryTab(tab, shelf, search, grid, viewer, details, narrowed, limit, opened, seen, chosen)
 
 
@@ -90,7 +92,11 @@ def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, d
     after(pulse.beat).then(
         handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED
     )
-    tab.grid.act(handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH)
+    look_again(
+        tab.grid.act(
+            handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH
+        )
+    )
     tab.grid.choose(handlers.choose, tab.chosen, [tab.details, tab.opened], js=CHOSEN, **QUEUED_LAST)
     tab.grid.open(handlers.open, None, [tab.viewer, tab.details, tab.opened], **QUEUED_EACH)
     tab.viewer.turn(
@@ -99,12 +105,14 @@ def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, d
         [tab.viewer, tab.details, tab.opened],
         **QUEUED_EACH,
     )
-    tab.viewer.act(
+    acted = tab.viewer.act(
         handlers.act_on_opened,
         [*tab.query(), tab.opened],
         [tab.viewer, tab.details, tab.opened, tab.limit, *shown],
         **QUEUED_EACH,
     )
-    tab.viewer.leave(
+    left = tab.viewer.leave(
         handlers.leave, [*tab.query(), tab.opened], [tab.viewer, tab.limit, *shown], **QUEUED_EACH
     )
+    look_again(acted)
+    look_again(left)

@@ -162,7 +162,11 @@ class GenerateHandlers:
         return (watch.plain(), *self.look(watch))
 
     def look(self, watch: Watch) -> tuple[Any, ...]:
-        """Everything that follows from what is watched, in the order of GenerateTab.page() less the watch."""
+        """Everything that follows from what is watched, in the order of GenerateTab.page() less the watch.
+
+        The version is read first: what changes while the rest is read is news to the next look.
+        """
+        version = self.version(watch)
         view = stage_view(watch, self.jobs, self.gallery)
         return (
             view.scene,
@@ -170,7 +174,7 @@ class GenerateHandlers:
             queue_rows(self.jobs, self.gallery),
             view.details,
             worker_status(self.worker_state()),
-            self.version(watch),
+            version,
         )
 
     def version(self, watch: Watch) -> str:

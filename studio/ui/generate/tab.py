@@ -18,7 +18,7 @@ from studio.ui.generate.notes import model_choices
 from studio.ui.generate.restoring import Restorer
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.header.header import Header, StatusLine
-from studio.ui.parts.pulse.pulse import Pulse
+from studio.ui.parts.pulse.pulse import Pulse, look_again
 from studio.ui.parts.queue.queue_panel import QueuePanel
 from studio.ui.parts.viewer.viewer import DeepViewer
 
@@ -37,7 +37,9 @@ class GenerateTab:
     queue: QueuePanel
     details: PictureDetails
     watch: gr.BrowserState
-    seen: gr.State
+    seen: gr.Textbox
+    """The version of what is shown. It lives in the page, so that the two stay together whichever answer comes last."""
+
     advice: gr.JSON
 
     def page(self, header: Header) -> list[Any]:
@@ -57,7 +59,7 @@ def build_generate_tab() -> GenerateTab:
                 queue = QueuePanel(elem_id="queue")  # first: what details a picture has never moves it
                 details = PictureDetails(elem_id="details")
         watch = gr.BrowserState(None, storage_key="d4k-watch", secret=NO_SECRET)
-        seen = gr.State("")
+        seen = gr.Textbox(visible=False)
         advice = gr.JSON(visible=False)
     return GenerateTab(tab, rail, viewer, status, queue, details, watch, seen, advice)
 
@@ -84,7 +86,7 @@ def wire_generate_tab(
 ) -> None:
     rail, controls, page = tab.rail, tab.rail.controls, tab.page(header)
     widgets = controls.widgets()
-    rail.generate.click(
+    asked = rail.generate.click(
         handlers.generate, [*widgets, tab.watch], [rail.refusal, controls.seed, *page], **QUEUED
     )
     rail.examples.pick(pick_example, None, controls.prompt, **QUEUED_EACH)
@@ -119,11 +121,15 @@ def wire_generate_tab(
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, rail.restored, *rail.form()], **QUEUED)
     rail.generate.click(None, None, rail.restored, js="() => ''", **UNQUEUED)
 
-    tab.queue.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH)
-    tab.status.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH)
-    tab.viewer.show_newest(handlers.show_newest, tab.watch, page, **UNQUEUED)
-    tab.viewer.act(handlers.act_on_picture, tab.watch, page, **QUEUED_EACH)
-    tab.viewer.turn(handlers.turn, tab.watch, page, **QUEUED_EACH)
+    for answered in (
+        asked,
+        tab.queue.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH),
+        tab.status.act(handlers.act_on_job, tab.watch, page, **QUEUED_EACH),
+        tab.viewer.show_newest(handlers.show_newest, tab.watch, page, **UNQUEUED),
+        tab.viewer.act(handlers.act_on_picture, tab.watch, page, **QUEUED_EACH),
+        tab.viewer.turn(handlers.turn, tab.watch, page, **QUEUED_EACH),
+    ):
+        look_again(answered)
     after(pulse.beat).then(
         handlers.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **UNQUEUED
     )

@@ -4,6 +4,7 @@ const FAILURES = 2; // in a row: one may be a page that is being left
 const SILENT_MS = 15_000; // a server that is busy answers later than that, if at all
 const UNSEEN_MS = 5_000; // between questions of a tab that nobody looks at: its title tells how far a job is
 let seen = ""; // the first answer is news: something may have changed since the page was made
+let again = false; // what is shown may be older than what was seen
 let lookedAt = -UNSEEN_MS;
 let askedAt = 0; // while a question is open
 let failures = 0;
@@ -29,7 +30,8 @@ async function look() {
     if (version === undefined) throw new Error("no answer"); // Gradio turns a request that failed into nothing
     failures = 0;
     tell(true);
-    if (version !== seen) trigger("beat", {});
+    if (version !== seen || again) trigger("beat", {});
+    again = false;
     seen = version;
   } catch {
     seen = ""; // whatever it says when it is back is news
@@ -41,3 +43,5 @@ async function look() {
 
 const timer = setInterval(look, 1000 * props.value.seconds);
 document.addEventListener("visibilitychange", look);
+const lookAgain = () => (element.isConnected ? (again = true) : window.removeEventListener("d4k-look", lookAgain));
+window.addEventListener("d4k-look", lookAgain);

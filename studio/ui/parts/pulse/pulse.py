@@ -6,10 +6,12 @@ A Gradio event costs the browser far more, changed or not, so there is one only 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from gradio.data_classes import GradioModel
 
 from studio.ui.components import Drawn
+from studio.ui.events import UNQUEUED
 
 SECONDS_BETWEEN_LOOKS = 0.7
 
@@ -35,3 +37,11 @@ class Pulse(Drawn):
                 return str(error)
 
         super().__init__(value, server_functions=[current_version], elem_id="pulse", padding=False)
+
+
+def look_again(answered: Any) -> None:
+    """After this event's answer the page looks again: a beat's answer may have come first and be the newer one.
+
+    The answers of two events that run at once come in either order, and the later one stays on the page.
+    """
+    answered.then(None, js="() => window.dispatchEvent(new Event('d4k-look'))", **UNQUEUED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ import pytest
 
 from studio.pictures.gallery import Gallery
 from studio.pictures.gallery_search import Narrowed
+from studio.ui.gallery import handlers as handlers_module
 from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.parts.grid.picture_grid import PAGE
 from tests.studio.ui.conftest import add_picture
@@ -76,6 +78,31 @@ def test_a_tick_sends_nothing_while_nothing_changes(handlers: GalleryHandlers) -
     assert handlers.tick("all", "", ALL, PAGE, seen) == gr.skip()
     add_picture(handlers.gallery, "new", seed=9)
     assert handlers.tick("all", "", ALL, PAGE, seen) != gr.skip()
+
+
+def test_what_changes_during_a_look_is_news_to_the_next(
+    handlers: GalleryHandlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starred = ids(handlers)[0]
+    usual = handlers_module.grid_content
+
+    def content(*asked: Any, **how: Any) -> Any:
+        read = usual(*asked, **how)
+        add_picture(handlers.gallery, "meanwhile", seed=9)
+        return read
+
+    looks: list[Callable[[], Any]] = [
+        lambda: handlers.show("all", "", ALL, PAGE),
+        lambda: handlers.act("all", "", ALL, PAGE, "", event(action="star", ids=[starred]))[1:3],
+        lambda: handlers.act_on_opened("all", "", ALL, PAGE, starred, event(action="star"))[-2:],
+        lambda: handlers.leave("all", "", ALL, PAGE, starred)[-2:],
+    ]
+    for number, look in enumerate(looks):
+        with monkeypatch.context() as during:
+            during.setattr(handlers_module, "grid_content", content)
+            shown, seen = look()
+        assert len(shown.pictures) == 3 + number
+        assert len(handlers.tick("all", "", ALL, PAGE, seen)[0].pictures) == 4 + number
 
 
 def test_the_viewer_turns_within_the_search(handlers: GalleryHandlers) -> None:

@@ -11,6 +11,7 @@ import pytest
 from studio.pictures.gallery import Gallery
 from studio.queue.job import Progress
 from studio.queue.table import JobTable
+from studio.ui.generate import handlers as handlers_module
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.handlers import GenerateHandlers
 from studio.ui.generate.lora_stack import LoraContent
@@ -199,6 +200,24 @@ def test_a_tick_sends_nothing_while_nothing_changes(handlers: GenerateHandlers, 
     assert handlers.tick(watch, seen) == gr.skip()
     jobs.claim(1)
     assert handlers.tick(watch, seen) != gr.skip()
+
+
+def test_what_changes_during_a_look_is_news_to_the_next(
+    handlers: GenerateHandlers, jobs: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = press(handlers)[1]
+    usual = handlers_module.queue_rows
+
+    def rows(*asked: Any) -> Any:
+        read = usual(*asked)
+        jobs.cancel_all()
+        return read
+
+    with monkeypatch.context() as during:
+        during.setattr(handlers_module, "queue_rows", rows)
+        _, _, shown, *_, seen = handlers.look(Watch.from_plain(watch))
+    assert [row.state for row in shown.rows] == ["queued"]
+    assert [row.state for row in handlers.tick(watch, seen)[2].rows] == ["cancelled"]
 
 
 def test_queue_buttons(handlers: GenerateHandlers, jobs: JobTable) -> None:
