@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.browser.acting import ask, chart, hold, hold_event, open_studio, until
+from tests.browser.acting import ask, chart, hold, hold_event, open_studio, still, until
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
@@ -101,6 +102,35 @@ def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, ser
     }""")
     page.wait_for_function("window.wasOlder")
     expect(ended).to_have_count(3)
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["in the grid", "in the viewer"])
+def test_news_of_a_deletion_before_its_answer_leave_the_neighbour_chosen(
+    new_page: NewPage, server: Server, *, opened: bool
+) -> None:
+    keys = [
+        add_picture(server.gallery, prompt, seed=seed).id
+        for seed, prompt in enumerate(("sea", "dunes", "hills"))
+    ]
+    page: Page = new_page(server.url)
+    page.add_init_script(f"({HOLD_ANSWERS})()")
+    open_studio(page, server)
+    page.get_by_role("tab", name="Gallery").click()
+    details = page.locator("#gallery-details .details-prompt")
+    dunes = page.locator(f'#grid .gallery-card[data-key="{keys[1]}"]')
+    dunes.click()
+    expect(details).to_have_text("dunes")
+    if opened:
+        page.get_by_role("button", name="Open", exact=True).click()
+        page.locator("#loupe .viewer[data-kind='picture']").wait_for()
+    page.evaluate("window.holdAnswers = true")
+    page.keyboard.press("Delete")
+    expect(dunes).to_have_count(0)
+    page.wait_for_function("window.heldAnswers >= 1")
+    page.evaluate("window.letAnswersGo()")
+    expect(details).to_have_text("sea")
+    still(page)
+    assert details.inner_text() == "sea"
 
 
 def test_news_asked_for_while_the_stream_ends_come_all_the_same(

@@ -8,7 +8,13 @@ const MOST_BESIDE = 4; // panes of Inspect
 let anchor = null; // where a shift-click range starts
 let current = null; // what the keys act on
 
-const act = (action, ids = [...selected]) => trigger("act", { action, ids });
+const leaving = new Set(); // for the trash, asked for here; news of it may come before the answer
+function act(action, ids = [...selected]) {
+  leaving.clear();
+  if (action === "trash") ids.forEach((id) => leaving.add(id));
+  trigger("act", { action, ids });
+}
+
 const ids = () => props.value.pictures.map((picture) => picture.id);
 const inOrder = () => ids().filter((id) => selected.has(id)); // as they stand in the grid
 const starred = (id) => props.value.pictures.find((picture) => picture.id === id)?.starred;
@@ -199,7 +205,9 @@ function refresh() {
   [...selected].forEach((id) => shown.has(id) || selected.delete(id));
   const had = grid.contains(document.activeElement);
   const wasAt = [...grid.children].findIndex((card) => card.dataset.key === current);
-  const vanished = current !== null && !shown.has(current);
+  // Behind the viewer it is not the grid that says whose details are shown, and nobody sees them on another tab.
+  const vanished = current !== null && !shown.has(current) && gallery.offsetParent !== null;
+  const deleted = value.undo.length > 0 || leaving.has(current);
   if (vanished) current = null;
   // Newer pictures come in above; what the reader is looking at stays where it is.
   const before = grid.scrollHeight;
@@ -216,7 +224,8 @@ function refresh() {
   mark();
   // The keys and the details go on to the neighbour of what was deleted.
   if (vanished) {
-    const next = value.undo.length ? value.pictures[Math.min(wasAt, value.pictures.length - 1)]?.id : null;
+    leaving.clear();
+    const next = deleted ? value.pictures[Math.min(wasAt, value.pictures.length - 1)]?.id : null;
     choose(next ?? null);
     if (!next) tellChosen("");
     if (had && !next) grid.focus();
