@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,7 @@ def _train(
     run: RunFolder, config: FinetuneConfig, reporter: Reporter, from_step: int | None
 ) -> tuple[State, str]:
     """All remaining steps; how it ended, and a sentence."""
-    trainer = _opened(run, config, reporter)
+    trainer = _opened(run, config, reporter, trackers=config.output.trackers)
     trainer.restore(from_step=from_step)
     how = trainer.train()
     # With the last one done: a process that ends while gloo's threads still run is aborted.
@@ -91,20 +92,28 @@ def _train(
 def _try(run: RunFolder, config: FinetuneConfig, reporter: Reporter) -> str:
     from finetune.dry_run import dry_run
 
-    found = dry_run(_opened(run, config, reporter))
+    found = dry_run(_opened(run, config, reporter, trackers=()))  # it leaves nothing behind, elsewhere neither
     return (
         f"dry run: {found.seconds_per_step:.2f} s a step, {found.peak_bytes / 2**30:.1f} GiB at the peak, "
         f"the whole run about {found.seconds_forecast / 60:.0f} minutes"
     )
 
 
-def _opened(run: RunFolder, config: FinetuneConfig, reporter: Reporter) -> Trainer:
+def _opened(
+    run: RunFolder, config: FinetuneConfig, reporter: Reporter, *, trackers: tuple[str, ...]
+) -> Trainer:
+    for tracker in trackers:  # Accelerate would go on without it, and say nothing
+        if find_spec(tracker) is None:
+            raise ValueError(
+                f"{tracker} is not installed; pip install 'diffusion-4k-studio[trackers]', or take it out of "
+                "output.trackers"
+            )
     reporter.stage("opening the model", "loading torch")
     from finetune.loop import Trainer
     from finetune.memory.cpu_memory import keep_freed_memory
     from finetune.preparing import open_prepared, prepare
 
-    accelerator = _accelerator(run, config)
+    accelerator = _accelerator(run, config, trackers)
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     if accelerator.is_main_process:
@@ -114,16 +123,16 @@ def _opened(run: RunFolder, config: FinetuneConfig, reporter: Reporter) -> Train
     return Trainer(run, config, open_prepared(run, config), accelerator, reporter)
 
 
-def _accelerator(run: RunFolder, config: FinetuneConfig) -> Accelerator:
+def _accelerator(run: RunFolder, config: FinetuneConfig, trackers: tuple[str, ...]) -> Accelerator:
     from accelerate import Accelerator, InitProcessGroupKwargs
     from accelerate.utils import DistributedType, ProjectConfiguration
 
-    resources, trackers = config.resources, list(config.output.trackers)
+    resources = config.resources
     accelerator = Accelerator(
         mixed_precision="no" if resources.precision == "fp32" else resources.precision,
         gradient_accumulation_steps=resources.accumulation,
         cpu=resources.device == "cpu",
-        log_with=trackers if trackers else None,
+        log_with=list(trackers) or None,
         project_config=ProjectConfiguration(logging_dir=str(run.path / "trackers")),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )

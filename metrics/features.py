@@ -1,7 +1,7 @@
 """What distances between sets are computed on: features of pictures, by extractors of well-kept libraries.
 
 The Inception network is torch-fidelity's port of the 2015 FID graph (the extra `fid`), the CLIP one any stock CLIP.
-Imports torch. Not here: the distances (`metrics.frechet`), gathering sets (`metrics.learned_sets`).
+Imports torch. Not here: the distances (`metrics.frechet`), gathering sets (`metrics.set_features`).
 """
 
 from __future__ import annotations

@@ -10,9 +10,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metrics.catalogue import card
+from metrics.catalogue import RATIOS, card
+from metrics.compression import PUBLISHED, JpegSettings
 
+_CODECS = dict(zip(RATIOS, (PUBLISHED, JpegSettings(subsampling="4:4:4")), strict=True))
 ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
+
+
+def how_measured(metric: str) -> dict[str, str]:
+    """What a number depends on, to be kept beside it: unit, direction, definition, its version, and a codec's.
+
+    Raises:
+        ValueError: there is no such metric.
+    """
+    entry = card(metric)
+    told = {
+        "title": entry.title,
+        "unit": entry.unit,
+        "direction": entry.direction,
+        "definition": entry.definition,
+        "resize_path": entry.resize_path,
+        "version": entry.version,
+    }
+    return told | ({"codec": _CODECS[metric].description} if metric in _CODECS else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +70,11 @@ class ScoreTable:
         return text.getvalue()
 
     def to_json(self) -> str:
-        """Rows with values, each metric's unit and direction, what was skipped or left out. Never NaN: null instead."""
+        """Rows with values, how each metric is measured, what was skipped or left out. Never NaN: null instead."""
         return json.dumps(
             {
                 "metrics": {
-                    name: {
-                        "title": card(name).title,
-                        "unit": card(name).unit,
-                        "direction": card(name).direction,
-                    }
-                    for name in self.metrics
+                    name: how_measured(name) for name in self.metrics
                 },
                 "rows": [
                     {

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from metrics.catalogue import RATIOS
+from metrics.catalogue import card
 from metrics.evaluate import WEIGHT_FREE, score_picture
 from metrics.frechet import Features, GaussianStatistics, bootstrap_interval, too_few
 from metrics.intervals import difference_interval, mean_interval, set_mean
 from metrics.pictures import read_picture
+from metrics.reference_set import KeptFeatures, MeasuredSet, NotKept, ReferenceSet
 from metrics.score_table import Row, ScoreTable
 from metrics.texture_frechet import FEATURES, texture_features, texture_frechet
 
@@ -29,23 +28,9 @@ SET_METRICS: tuple[str, ...] = (*WEIGHT_FREE, "texture_frechet")
 LEARNED_SET_METRICS = ("fid", "kid", "fid_crops", "kid_crops", "cmmd")
 
 
-@dataclass(slots=True)
-class _Set:
-    """What is kept of a set while its pictures pass, one at a time."""
-
-    scores: dict[str, list[float]] = field(default_factory=dict)
-    raw_bytes: list[int] = field(default_factory=list)
-    texture: list[NDArray[np.float64]] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-
-    def raw_for(self, metric: str) -> list[int] | None:
-        """As `metrics.intervals` wants it."""
-        return self.raw_bytes if metric in RATIOS else None
-
-
 def evaluate_sets(
     generated: Sequence[Path],
-    reference: Sequence[Path],
+    reference: Sequence[Path] | ReferenceSet,
     *,
     metrics: Sequence[str],
     progress: bool = False,
@@ -55,7 +40,8 @@ def evaluate_sets(
     """A table of two rows, "generated" and "reference", and notes: intervals, real differences, warnings.
 
     Sets whose pictures have the same file names are compared in pairs. `cache` keeps the features of networks.
-    A metric whose weights are missing is left out, and the table says why.
+    A metric whose weights are missing, or that the reference set was measured without, is left out, and the table
+    says why.
 
     Raises:
         ValueError: fewer than two readable pictures in a set, or pictures too small for a metric.
@@ -75,20 +61,18 @@ def evaluate_sets(
             rows = (Row("generated", distances), Row("reference", {}))
             return ScoreTable(tuple(distances), rows, skipped, left_out), told
     plain = [metric for metric in metrics if metric not in LEARNED_SET_METRICS]
-    bar = tqdm(
-        total=len(generated) + len(reference),
-        unit="picture",
-        disable=None if progress else True,
-        file=sys.stderr,
-    )
-    with bar:
-        ours, theirs = (_measure(paths, plain, skipped, bar) for paths in (generated, reference))
-    for name, found in (("generated", ours), ("reference", theirs)):
-        if len(found.names) < 2:
-            raise ValueError(
-                f"the {name} set has {len(found.names)} readable pictures; two are the least that can be compared"
-                + "".join(f"\n  {reason}" for reason in skipped.values())
-            )
+    if isinstance(reference, ReferenceSet):
+        theirs = reference.plain
+        for metric in plain:
+            try:
+                reference.require(metric)
+            except NotKept as error:
+                left_out[metric] = f"{metric}: {error}"
+        plain = [metric for metric in plain if metric not in left_out]
+        ours = _measured("generated", generated, plain, skipped, progress)
+    else:
+        ours = _measured("generated", generated, plain, skipped, progress)
+        theirs = _measured("reference", reference, plain, skipped, progress)
     values: tuple[dict[str, float], dict[str, float]] = (dict(distances), {})
     notes: list[str] = list(told)
     paired = ours.names == theirs.names
@@ -104,9 +88,62 @@ def evaluate_sets(
     return ScoreTable(measured, rows, skipped, left_out), notes
 
 
-def _measure(paths: Sequence[Path], metrics: Sequence[str], skipped: dict[str, str], bar: tqdm[None]) -> _Set:
+def measure_reference(
+    pictures: Sequence[Path],
+    *,
+    metrics: Sequence[str],
+    short_side_px: int | None = None,
+    progress: bool = False,
+    cache: Path | None = None,
+    device: str = "cpu",
+) -> tuple[ReferenceSet, dict[str, str], dict[str, str]]:
+    """(what sets are compared with, unreadable files, metrics left out; with reasons).
+
+    Args:
+        short_side_px: What whole pictures are brought to for FID and KID; the smallest one's short side if None.
+            Pictures that are compared with the set later must not be smaller.
+
+    Raises:
+        ValueError: fewer than two readable pictures, or one that is smaller than `short_side_px`.
+    """
+    skipped: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    features: dict[str, KeptFeatures] = {}
+    learned = [metric for metric in metrics if metric in LEARNED_SET_METRICS]
+    side = 0
+    if learned:
+        from metrics.set_features import kept_features
+
+        features, side, left_out = kept_features(
+            *(pictures, learned, short_side_px, skipped),
+            **{"cache": cache, "progress": progress, "device": device},
+        )
+    plain = [metric for metric in metrics if metric not in LEARNED_SET_METRICS]
+    found = _measured("reference", pictures, plain, skipped, progress) if plain else MeasuredSet()
+    versions = {metric: card(metric).version for metric in plain}
+    return ReferenceSet(found, features, side, versions), skipped, left_out
+
+
+def _measured(
+    name: str, paths: Sequence[Path], metrics: Sequence[str], skipped: dict[str, str], progress: bool
+) -> MeasuredSet:
+    with tqdm(
+        total=len(paths), desc=name, unit="picture", disable=None if progress else True, file=sys.stderr
+    ) as bar:
+        found = _measure(paths, metrics, skipped, bar)
+    if len(found.names) < 2:
+        raise ValueError(
+            f"the {name} set has {len(found.names)} readable pictures; two are the least that can be compared"
+            + "".join(f"\n  {reason}" for reason in skipped.values())
+        )
+    return found
+
+
+def _measure(
+    paths: Sequence[Path], metrics: Sequence[str], skipped: dict[str, str], bar: tqdm[None]
+) -> MeasuredSet:
     alone = [metric for metric in metrics if metric != "texture_frechet"]
-    found = _Set(scores={metric: [] for metric in alone})
+    found = MeasuredSet(scores={metric: [] for metric in alone})
     for path in paths:
         bar.update()
         try:
@@ -125,7 +162,7 @@ def _measure(paths: Sequence[Path], metrics: Sequence[str], skipped: dict[str, s
     return found
 
 
-def _comparison(metric: str, ours: _Set, theirs: _Set, *, paired: bool) -> str:
+def _comparison(metric: str, ours: MeasuredSet, theirs: MeasuredSet, *, paired: bool) -> str:
     raw = ours.raw_for(metric), theirs.raw_for(metric)
     low, high = mean_interval(ours.scores[metric], raw[0])
     below, above = difference_interval(ours.scores[metric], theirs.scores[metric], paired=paired, raw=raw)
@@ -136,7 +173,7 @@ def _comparison(metric: str, ours: _Set, theirs: _Set, *, paired: bool) -> str:
     )
 
 
-def _texture(ours: _Set, theirs: _Set, notes: list[str]) -> float:
+def _texture(ours: MeasuredSet, theirs: MeasuredSet, notes: list[str]) -> float:
     first, second = (np.concatenate(found.texture) for found in (ours, theirs))
     rows = [len(one) for one in ours.texture], [len(one) for one in theirs.texture]
 

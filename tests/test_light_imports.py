@@ -24,6 +24,7 @@ CROSSINGS = {
         "*",
     ): "what is counted on the meta device, by tests and for the catalogue's file",
     ("studio.cli.score", "*"): "`d4k score`, which the page does not call",
+    ("studio.cli.evaluate", "*"): "`d4k evaluate` and `d4k reference`, which the page does not call",
 }
 """(module, what its functions import) that may be heavy, and who uses it."""
 

@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from finetune.micro.clip import IMAGE_PX, MAX_TOKENS, MEAN, STD, new_clip
+from finetune.micro.codec import ENERGY_EXPONENT
 from finetune.micro.dit import BASE_TOKENS, MAX_TOKENS_IMAGE, TEXT_TOKENS, TEXT_WIDTH, new_transformer
 from finetune.micro.vae import new_autoencoder
 
@@ -91,7 +92,9 @@ def load_autoencoder(work: Path) -> AutoencoderKL:
     vae = new_autoencoder()
     vae.load_state_dict(trained_weights(work / "vae.pt", "vae"))
     vae.encoder.conv_in.stride = (2, 2)
-    vae.register_to_config(stride=2, scaling_factor=1.0, shift_factor=0.0)
+    vae.register_to_config(
+        stride=2, scaling_factor=1.0, shift_factor=0.0, latent_energy_exponent=ENERGY_EXPONENT
+    )
     return vae.eval()
 
 

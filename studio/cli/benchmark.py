@@ -20,7 +20,8 @@ from studio.benchmark.plan import BenchmarkPlan, Cell, Contender, all_columns
 from studio.benchmark.progress import Standings, check_contenders, standings
 from studio.benchmark.prompts import OWN, read_prompts
 from studio.cli.bars import RenderBar
-from studio.cli.score import DEFAULT_CACHE, device_of
+from studio.cli.evaluate import DEFAULT_CACHE
+from studio.cli.score import device_of
 from studio.cli.shared import SKIPPED_EXIT_CODE, Home, one_sentence, open_home, settings_of
 from studio.home.workspace import Workspace
 from studio.models.adapters import resolve_adapter

@@ -17,6 +17,7 @@ from finetune.drawing.speed_names import ROPE_METHODS
 from studio.cli import (
     benchmark,
     dataset,
+    evaluate,
     export,
     grid,
     loras,
@@ -53,7 +54,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for noun in (serve, score, benchmark, dataset, export, grid, train, models, loras, probe, speed, settings):
+NOUNS = (
+    *(serve, score, evaluate, benchmark, dataset, export, grid, train, models, loras, probe, speed, settings),
+)
+for noun in NOUNS:
     noun.add_commands(app)
 
 

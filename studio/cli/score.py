@@ -1,8 +1,8 @@
-"""`d4k score` and `d4k evaluate`: pictures to numbers, as text, JSON or CSV.
+"""`d4k score`: pictures to numbers, as text, JSON or CSV.
 
 A file that cannot be read is named, skipped, and makes the exit code 3; the others are scored all the same. So is a
 metric whose weights are missing, and one that a picture is too small for is left out of its row with a note.
-Not here: the numbers (`metrics`).
+Not here: sets (`studio.cli.evaluate`), the numbers (`metrics`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from finetune.named_paths import is_folder
 from studio.cli.shared import BAD_INPUT_EXIT_CODE, SKIPPED_EXIT_CODE
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from metrics.score_table import ScoreTable
 
 T = TypeVar("T")
-
-DEFAULT_CACHE = Path.home() / ".cache" / "diffusion-4k-studio" / "features"
 
 Metrics = Annotated[
     list[str] | None,
@@ -39,9 +36,8 @@ Device = Annotated[
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Register both commands."""
+    """Register the command."""
     app.command()(score)
-    app.command()(evaluate)
 
 
 def score(
@@ -63,11 +59,11 @@ def score(
     from metrics.pictures import pictures_in, read_picture
     from metrics.score_table import Row, ScoreTable
 
-    names = _sentence_or(lambda: _known(metric, WEIGHT_FREE, LEARNED))
+    names = sentence_or(lambda: known_metrics(metric, WEIGHT_FREE, LEARNED))
     learned = [name for name in names if name in LEARNED]
-    scorer, left_out = _sentence_or(lambda: _opened(learned, device, half)) if learned else (None, {})
+    scorer, left_out = sentence_or(lambda: _opened(learned, device, half)) if learned else (None, {})
     learned = [name for name in learned if name not in left_out]
-    names = _still_asked(names, left_out)
+    names = still_asked(names, left_out)
     plain = [name for name in names if name not in LEARNED]
     paths = [path for given in files for path in pictures_in(given)]
     if not paths:
@@ -90,48 +86,8 @@ def score(
             typer.echo(f"skipped: {error}", err=True)
             continue
         rows.append(Row(str(path), {name: found.value for name, found in scores.items()}, notes))
-    _print(ScoreTable(names, tuple(rows), skipped, left_out), as_json, as_csv)
+    print_table(ScoreTable(names, tuple(rows), skipped, left_out), as_json, as_csv)
     raise typer.Exit(SKIPPED_EXIT_CODE if skipped or left_out else 0)
-
-
-def evaluate(
-    generated: Annotated[Path, typer.Option(help="Folder of generated pictures.")],
-    reference: Annotated[Path, typer.Option(help="Folder of real pictures.")],
-    metric: Metrics = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    cache: Annotated[
-        Path, typer.Option(help="Where the features of pictures are kept between runs.")
-    ] = DEFAULT_CACHE,
-    device: Device = "auto",
-) -> None:
-    """Score two folders: means with 95 % intervals, and how far the sets lie apart."""
-    from metrics.set_evaluation import LEARNED_SET_METRICS, SET_METRICS, evaluate_sets
-
-    names = _sentence_or(lambda: _known(metric, SET_METRICS, LEARNED_SET_METRICS))
-    ours = _sentence_or(lambda: _folder(generated))
-    theirs = _sentence_or(lambda: _folder(reference))
-    learned = set(names) & set(LEARNED_SET_METRICS)
-    place = _sentence_or(lambda: device_of(device)) if learned else "cpu"
-    table, warnings = _sentence_or(
-        lambda: evaluate_sets(ours, theirs, metrics=names, progress=True, cache=cache, device=place)
-    )
-    _still_asked(names, table.left_out)
-    for warning in warnings:
-        typer.echo(f"note: {warning}", err=True)
-    _print(table, as_json, as_csv)
-    raise typer.Exit(SKIPPED_EXIT_CODE if table.skipped or table.left_out else 0)
-
-
-def _folder(folder: Path) -> list[Path]:
-    if not is_folder(folder):
-        raise ValueError(f"{folder} is no folder; name one that holds pictures")
-    from metrics.pictures import pictures_in
-
-    found = list(pictures_in(folder))
-    if not found:
-        raise ValueError(f"{folder} holds no PNG, JPEG, WebP or TIFF picture; name another folder")
-    return found
 
 
 def prompt_of(path: Path) -> str | None:
@@ -201,7 +157,7 @@ def _by_networks(
     return found, tuple(notes)
 
 
-def _still_asked(names: Sequence[str], left_out: Mapping[str, str]) -> tuple[str, ...]:
+def still_asked(names: Sequence[str], left_out: Mapping[str, str]) -> tuple[str, ...]:
     """The names without those left out, which are told; ends the command where none is left."""
     for name, reason in left_out.items():
         typer.echo(f"left out: {name}: {reason}", err=True)
@@ -211,7 +167,7 @@ def _still_asked(names: Sequence[str], left_out: Mapping[str, str]) -> tuple[str
     return kept
 
 
-def _known(
+def known_metrics(
     asked: Sequence[str] | None, by_default: Sequence[str], on_request: Sequence[str]
 ) -> tuple[str, ...]:
     from metrics.catalogue import card
@@ -227,7 +183,7 @@ def _known(
     return tuple(asked or by_default)
 
 
-def _sentence_or(work: Callable[[], T]) -> T:
+def sentence_or(work: Callable[[], T]) -> T:
     """What `work` returns; a ValueError ends the command with its sentence."""
     try:
         return work()
@@ -236,7 +192,7 @@ def _sentence_or(work: Callable[[], T]) -> T:
         raise typer.Exit(BAD_INPUT_EXIT_CODE) from error
 
 
-def _print(table: ScoreTable, as_json: bool, as_csv: bool) -> None:
+def print_table(table: ScoreTable, as_json: bool, as_csv: bool) -> None:
     if as_json:
         typer.echo(table.to_json())
     elif as_csv:

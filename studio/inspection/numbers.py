@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.score_table import how_measured
 from studio.inspection.opened import Opened, Subject
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class PictureNumbers:
     def to_json(self) -> dict[str, Any]:
         return {
             "scores": self.scores,
+            "metrics": {name: how_measured(name) for name in self.scores},
             "missing": self.missing,
             "artefacts": [asdict(one) for one in self.artefacts],
             "effective_resolution": None if self.resolution is None else asdict(self.resolution),

@@ -22,7 +22,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchvision.transforms import functional
 from transformers import CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-from metrics import learned_sets
+from metrics import set_features
 from metrics.frechet import Features
 from metrics.learned import LearnedScorer
 from metrics.protocol_scores import measure_picture, measure_set
@@ -193,7 +193,7 @@ def small_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("D4K_CLIP_B16", str(MICRO))
     monkeypatch.setenv("D4K_CLIP_L14", str(MICRO))
     monkeypatch.setenv("D4K_AESTHETIC_HEAD", str(tmp_path / "head.pth"))
-    monkeypatch.setattr(learned_sets, "_opened", lambda network, device: MeanColours())
+    monkeypatch.setattr(set_features, "InceptionExtractor", lambda device: MeanColours())
     return tmp_path
 
 

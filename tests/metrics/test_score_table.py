@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -31,7 +32,11 @@ def test_csv_keeps_names_and_every_digit() -> None:
 
 def test_json_is_json_with_units_and_reasons() -> None:
     found = json.loads(TABLE.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert found["metrics"]["glcm_score"] == {"title": "GLCM Score", "unit": "bits", "direction": "higher"}
+    score, ratio = found["metrics"]["glcm_score"], found["metrics"]["compression_ratio"]
+    assert (score["title"], score["unit"], score["direction"]) == ("GLCM Score", "bits", "higher")
+    assert "64 px" in score["definition"]
+    assert (score["version"], "codec" in score) == (card("glcm_score").version, False)
+    assert re.search(r"JPEG quality 95, 4:2:0, Pillow \d+.* libjpeg", ratio["codec"])
     assert found["rows"][1]["scores"]["glcm_score"] is None
     assert found["skipped"] == {"bad.png": "bad.png is empty; copy it again"}
 

@@ -67,7 +67,8 @@ class InspectHandlers:
     def drop(self, paths: list[str] | None, keys: list[str]) -> tuple[Any, str, Any]:
         """Dropped files join the pictures on the stage: (the drop zone emptied, what was refused, the list).
 
-        One that cannot be opened keeps no other from it, nor does a picture of the stage that is gone.
+        One that cannot be opened keeps no other from it, nor does a picture of the stage that is gone. Of more than
+        the stage holds the last ones stay, and the others are told of.
         """
         refused, subjects = [], []
         for path in paths or []:
@@ -81,7 +82,11 @@ class InspectHandlers:
         try:
             chosen, gone = self.boards.still_there(keys or (), subjects)
             chosen += [f"{UPLOADED}{subject.id}" for subject in subjects]
-            chosen = list(dict.fromkeys(chosen))[-MAX_PANES:]
+            chosen = list(dict.fromkeys(chosen))
+            for key in chosen[:-MAX_PANES]:
+                title = self.boards.subject(key).title
+                gone.append(f"taken off the stage: {title}; it holds {MAX_PANES} pictures, the last that came")
+            chosen = chosen[-MAX_PANES:]
             choices = self.boards.choices(chosen)
         except DatabaseTrouble as error:  # the stage stays as it is, the files can be dropped again
             return None, refusal(*refused, str(error)), gr.skip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from finetune.micro.clip import new_clip, new_tokenizer
 from finetune.micro.codec import ENERGY_EXPONENT, Cascade, fit, install
 from finetune.micro.decoder import begin_decoder
 from finetune.micro.training import Report, train
-from finetune.micro.unpack import unpack
+from finetune.micro.unpack import rescale, unpack
 from finetune.micro.vae import decode_f16, new_autoencoder
 
 
@@ -62,6 +63,26 @@ def test_latents_are_scaled_by_their_energy(bank: list[Entry], cascade: Cascade)
     torch.testing.assert_close(torch.cov(flat), torch.diag(expected.square()), atol=5e-3, rtol=0)
     assert expected[0] == 1
     assert expected[-1] < 0.5
+
+
+def test_weights_of_another_scale_are_brought_to_this_one(
+    bank: list[Entry], cascade: Cascade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("finetune.micro.codec.ENERGY_EXPONENT", 0.0)
+        white = fit(bank)
+    vae = new_autoencoder().eval()
+    vae.encoder.conv_in.stride = (2, 2)
+    install(white, vae)
+    pixels = pixels_of(bank[0])[..., :256, :384]
+    with torch.inference_mode():
+        decoded = decode_f16(vae, white.encode(pixels))
+        scaled = rescale(white, vae, 0.0, ENERGY_EXPONENT)
+        latents = cascade.encode(pixels)
+        torch.testing.assert_close(scaled.encode(pixels), latents, atol=1e-3, rtol=0)
+        torch.testing.assert_close(vae.encode(pixels).latent_dist.mean, latents, atol=1e-3, rtol=0)
+        torch.testing.assert_close(decode_f16(vae, latents), decoded, atol=1e-3, rtol=0)
+    assert (white.encode(pixels) - latents).abs().max() > 0.1
 
 
 def test_stock_encoder_computes_the_cascade(bank: list[Entry], cascade: Cascade) -> None:
@@ -266,3 +287,10 @@ def test_an_exported_folder_opens_with_the_stock_call(
             torch.testing.assert_close(after[key], tensor, atol=1e-2, rtol=1e-3)
     with pytest.raises(ValueError, match="already holds codec"):
         unpack(target, again)
+
+    path = target / "vae" / "config.json"
+    config = json.loads(path.read_text())
+    assert config.pop("latent_energy_exponent") == ENERGY_EXPONENT
+    path.write_text(json.dumps(config))
+    unpack(target, tmp_path / "of before")
+    assert not (tmp_path / "of before" / "dit.pt").exists()

@@ -91,6 +91,40 @@ def test_two_folders_are_compared_with_intervals(tmp_path: Path) -> None:
     assert "no real difference" in same.stderr
 
 
+def test_a_kept_reference_compares_as_its_pictures_do(tmp_path: Path) -> None:
+    for i in range(3):
+        picture(tmp_path / "ours" / f"{i}.png", i, strength=12)
+        picture(tmp_path / "real" / f"{i}.png", 10 + i)
+    metrics = ["--metric", "compression_ratio", "--metric", "texture_frechet"]
+    file = tmp_path / "real.npz"
+    made = RUN.invoke(app, ["reference", str(tmp_path / "real"), "--out", str(file), *metrics])
+    assert made.exit_code == 0, made.output
+    assert "3 pictures, 2 metrics" in made.stderr
+    ours = ["evaluate", "--generated", str(tmp_path / "ours"), *metrics, "--json", "--reference"]
+    of_pictures, of_file = (RUN.invoke(app, [*ours, str(place)]) for place in (tmp_path / "real", file))
+    assert of_file.exit_code == 0, of_file.output
+    assert json.loads(of_file.stdout) == json.loads(of_pictures.stdout)
+    assert "compression_ratio: generated 95 % interval" in of_file.stderr
+    more = RUN.invoke(app, [*ours, str(file), "--metric", "glcm_score"])
+    assert more.exit_code == 3
+    assert "left out: glcm_score: glcm_score: the reference set was measured without it" in more.stderr
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [("set.json", "must end in .npz, got 'set.json'"), ("file.txt/set.npz", "file.txt")],
+)
+def test_a_reference_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, out: str, words: str
+) -> None:
+    picture(tmp_path / "real" / "0.png", 0)
+    (tmp_path / "file.txt").write_text("a file")
+    done = RUN.invoke(app, ["reference", str(tmp_path / "real"), "--out", str(tmp_path / out)])
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.output
+
+
 def test_folders_that_cannot_be_compared_get_a_sentence(tmp_path: Path) -> None:
     picture(tmp_path / "one" / "a.png", 0)
     (tmp_path / "none").mkdir()

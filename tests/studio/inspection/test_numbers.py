@@ -31,7 +31,9 @@ def test_a_small_picture_lacks_some_numbers_and_says_why() -> None:
     assert "64" in found.missing["glcm_score"]
     assert found.spectrum is None
     assert len(found.energies) == 4
-    json.dumps(found.to_json())
+    told = json.loads(json.dumps(found.to_json()))
+    assert told["metrics"].keys() == found.scores.keys()
+    assert "quality 95, 4:4:4" in told["metrics"]["compression_ratio_444"]["codec"]
 
 
 def test_a_picture_is_measured_once(

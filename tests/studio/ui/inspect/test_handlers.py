@@ -268,6 +268,21 @@ def test_a_file_that_is_dropped_again_takes_its_own_place(handlers: InspectHandl
     assert after.value != before.value
 
 
+def test_what_a_full_stage_gives_up_for_a_drop_is_told(
+    handlers: InspectHandlers, keys: list[str], tmp_path: Path
+) -> None:
+    names = ["one.png", "two.png", "three.png", "four.png"]
+    for shade, name in enumerate(names):
+        Image.fromarray(np.full((80, 80, 3), 40 * shade, np.uint8)).save(tmp_path / name)
+    _, refused, listed = handlers.drop([str(tmp_path / name) for name in names[:3]], keys[:1])
+    assert (refused, listed.value[0]) == (NOTHING_REFUSED, keys[0])
+    _, refused, again = handlers.drop([str(tmp_path / names[3])], listed.value)
+    title = handlers.boards.subject(keys[0]).title
+    assert f"taken off the stage: {title}; it holds 4 pictures, the last that came" in refused
+    assert again.value[:3] == listed.value[1:]
+    assert len(again.value) == 4
+
+
 def test_a_dropped_file_is_taken_beside_a_picture_that_is_gone(
     handlers: InspectHandlers, keys: list[str], tmp_path: Path
 ) -> None:
