@@ -138,5 +138,3 @@ def _distance(metric: str, our_rows: Rows, their_rows: Rows) -> tuple[float, lis
             f"{metric}: {warning.replace('pictures', 'crops', 1) if metric in FROM_CROPS else warning}"
         )
     return distance(ours, theirs), notes
-
-

@@ -149,7 +149,15 @@ class ReferenceSet:
                 for kind, told in header["features"].items()
             }
             side, versions = int(header["short_side_px"]), dict(header["versions"])
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            EOFError,
+            zipfile.BadZipFile,
+        ) as error:
             raise ValueError(
                 f"{path.name} is no reference set ({error}); make one of a folder of pictures: d4k reference DIR "
                 f"--out FILE{SUFFIX}"
@@ -171,7 +179,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(one.file_size for one in archive.infolist())
     if unpacked > _LIMIT_BYTES:
-        raise ValueError(f"it unpacks to {unpacked / 2**30:.0f} GiB, at most {_LIMIT_BYTES / 2**30:.0f} are read")
+        raise ValueError(
+            f"it unpacks to {unpacked / 2**30:.0f} GiB, at most {_LIMIT_BYTES / 2**30:.0f} are read"
+        )
     with np.load(path, allow_pickle=False) as kept:
         return {key: kept[key] for key in kept.files}
 
@@ -185,6 +195,11 @@ def _numbers(values: NDArray[Any], count: int) -> list[float]:
 def _split(arrays: Mapping[str, NDArray[Any]], kind: str) -> list[Features]:
     """(views, D) float64 for each picture."""
     values, rows = np.asarray(arrays[f"features {kind}"], np.float64), arrays[f"rows {kind}"]
-    if values.ndim != 2 or not np.isfinite(values).all() or rows.min(initial=1) < 1 or rows.sum() != len(values):
+    if (
+        values.ndim != 2
+        or not np.isfinite(values).all()
+        or rows.min(initial=1) < 1
+        or rows.sum() != len(values)
+    ):
         raise ValueError(f"its features of kind {kind!r} are damaged")
     return np.split(values, np.cumsum(rows)[:-1])

@@ -73,9 +73,7 @@ class ScoreTable:
         """Rows with values, how each metric is measured, what was skipped or left out. Never NaN: null instead."""
         return json.dumps(
             {
-                "metrics": {
-                    name: how_measured(name) for name in self.metrics
-                },
+                "metrics": {name: how_measured(name) for name in self.metrics},
                 "rows": [
                     {
                         "name": row.name,

@@ -115,8 +115,7 @@ def measure_reference(
         from metrics.set_features import kept_features
 
         features, side, left_out = kept_features(
-            *(pictures, learned, short_side_px, skipped),
-            **{"cache": cache, "progress": progress, "device": device},
+            pictures, learned, short_side_px, skipped, cache=cache, progress=progress, device=device
         )
     plain = [metric for metric in metrics if metric not in LEARNED_SET_METRICS]
     found = _measured("reference", pictures, plain, skipped, progress) if plain else MeasuredSet()

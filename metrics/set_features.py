@@ -53,7 +53,9 @@ class Networks:
             raise ValueError(self._lacking[name])
         if name not in self._open:
             try:
-                self._open[name] = (ClipExtractor if name == "clip" else InceptionExtractor)(device=self._device)
+                self._open[name] = (ClipExtractor if name == "clip" else InceptionExtractor)(
+                    device=self._device
+                )
             except ValueError as error:
                 self._lacking[name] = str(error)
                 raise

@@ -80,7 +80,9 @@ def reference(
     metric: Metrics = None,
     short_side: Annotated[
         int | None,
-        typer.Option(help="Bring pictures to this short side for FID and KID, in px; as the smallest one is if not given."),
+        typer.Option(
+            help="Bring pictures to this short side for FID and KID, in px; as the smallest one is if not given."
+        ),
     ] = None,
     cache: Cache = DEFAULT_CACHE,
     device: Device = "auto",

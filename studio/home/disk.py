@@ -85,9 +85,20 @@ def require_writable(path: Path) -> None:
     Nothing is made; what writers that were killed left in that folder is swept.
     """
     with disk_words(path):
-        folder = next(place for place in (path, *path.absolute().parents) if place.is_dir())
+        folder = path if path.is_dir() else _above(path)
         try_writing(folder)
         sweep_parts(folder)
+
+
+def _above(path: Path) -> Path:
+    """The nearest folder above `path`; NotADirectoryError where a file is in the way, ValueError for no such drive."""
+    whole = path.absolute()
+    nearest = next((place for place in whole.parents if os.path.lexists(place)), None)
+    if nearest is None:
+        raise ValueError(f"{path} cannot be made: there is no {whole.anchor}; name a drive that is there")
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+    return nearest
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import accelerate.tracking
 import pytest
@@ -23,7 +23,7 @@ class Told(GeneralTracker):
     name = "trackio"
     requires_logging_directory = False
     main_process_only = True
-    opened: list[Told] = []
+    opened: ClassVar[list[Told]] = []
 
     def __init__(self, project: str, **_: Any) -> None:
         super().__init__()

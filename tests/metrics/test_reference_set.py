@@ -55,7 +55,7 @@ def test_plain_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     found.require("glcm_score")
     with pytest.raises(NotKept, match="by version 0 of it, here is version 1; measure its pictures again"):
         found.require("texture_frechet")
-    with pytest.raises(NotKept, match="without it; .*--metric compression_ratio"):
+    with pytest.raises(NotKept, match=r"without it; .*--metric compression_ratio"):
         found.require("compression_ratio")
 
 
@@ -79,8 +79,9 @@ def test_what_does_not_compare_is_left_out_with_the_reason(folders: Folders) -> 
     assert "measured without it" in left_out["cmmd"]
     given["inception"].name = "another"
     _, _, _, left_out = learned_distances(ours, found, metrics=["fid"], extractors=given)
-    assert "holds features of tiny (short side 40), which do not compare with another (short side 40)" in (
-        left_out["fid"]
+    assert (
+        "holds features of tiny (short side 40), which do not compare with another (short side 40)"
+        in (left_out["fid"])
     )
 
 
@@ -94,7 +95,9 @@ def test_pictures_are_never_enlarged_to_the_reference_s_size(folders: Folders) -
     assert values["fid"] > 0
     assert any("brought to 32 px" in note for note in notes)
     larger = ReferenceSet(MeasuredSet(), kept(theirs, "fid").features, short_side_px=64)
-    with pytest.raises(ValueError, match="is 40 px at its short side, the reference set was measured at 64 px"):
+    with pytest.raises(
+        ValueError, match="is 40 px at its short side, the reference set was measured at 64 px"
+    ):
         learned_distances(ours, larger, metrics=["fid"], extractors={"inception": Tiny()})
 
 
@@ -126,9 +129,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "of a newer version": lambda path: rewritten(path, headed(format=9)),
     "names that are none": lambda path: rewritten(path, headed(names=None)),
     "features that are none": lambda path: rewritten(path, headed(features={"whole": None})),
-    "features that are not there": lambda path: rewritten(
-        path, lambda arrays: arrays.pop("features whole")
-    ),
+    "features that are not there": lambda path: rewritten(path, lambda arrays: arrays.pop("features whole")),
     "rows that do not add up": lambda path: rewritten(
         path, lambda arrays: arrays.update({"rows whole": np.array([1])})
     ),
@@ -152,7 +153,9 @@ def test_a_damaged_file_gets_a_sentence(tmp_path: Path, damage: Callable[[Path],
     ReferenceSet(plain, {"whole": KeptFeatures("net", "views", rows)}, 5).save(path)
     ReferenceSet.load(path)
     damage(path)
-    with pytest.raises(ValueError, match="set.npz is no reference set .* d4k reference DIR --out FILE.npz"):
+    with pytest.raises(
+        ValueError, match=r"set\.npz is no reference set .* d4k reference DIR --out FILE\.npz"
+    ):
         ReferenceSet.load(path)
 
 

@@ -85,7 +85,9 @@ class InspectHandlers:
             chosen = list(dict.fromkeys(chosen))
             for key in chosen[:-MAX_PANES]:
                 title = self.boards.subject(key).title
-                gone.append(f"taken off the stage: {title}; it holds {MAX_PANES} pictures, the last that came")
+                gone.append(
+                    f"taken off the stage: {title}; it holds {MAX_PANES} pictures, the last that came"
+                )
             chosen = chosen[-MAX_PANES:]
             choices = self.boards.choices(chosen)
         except DatabaseTrouble as error:  # the stage stays as it is, the files can be dropped again

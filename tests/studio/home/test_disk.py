@@ -51,6 +51,21 @@ def test_what_killed_writers_left_is_swept_before_the_work(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == []
 
 
+def test_a_file_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    for place in ("file/a.png", "file/deep/a.png", "dangling/a.png"):
+        with pytest.raises(ValueError, match="a file or a link to nothing is in the way"):
+            disk.require_writable(tmp_path / place)
+    disk.require_writable(tmp_path / "file")  # to be written over
+
+
+def test_a_drive_that_is_not_there_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "lexists", lambda path: False)
+    with pytest.raises(ValueError, match="there is no /; name a drive that is there"):
+        disk.require_writable(Path("/pictures/a.png"))
+
+
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Input/output"), disk.whole_file(tmp_path / "a"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
