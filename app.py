@@ -120,6 +120,7 @@ def serve(settings: Settings) -> None:
         if hasattr(signal, name):  # SIGINT too: a script's `&` starts its children with that one ignored
             signal.signal(getattr(signal, name), signal.default_int_handler)
     settings.check_exposure()
+    settings.check_mcp()
     made = new_token() if settings.token == "auto" else None
     if made is not None:
         settings = replace(settings, token=made)
@@ -129,6 +130,10 @@ def serve(settings: Settings) -> None:
         stack.enter_context(workspace.serve_lock(address))
         worker = new_worker(workspace, settings)
         demo, launch = build_in(workspace, settings, worker)
+        from studio.ui.agents import bring_token, require_started  # after Gradio is set up
+
+        if settings.mcp and settings.token is not None:
+            bring_token(settings.token)
         try:
             demo.launch(**launch, prevent_thread_lock=True)
         except OSError as error:
@@ -136,6 +141,8 @@ def serve(settings: Settings) -> None:
                 f"port {settings.port} of {settings.host} cannot be had, another program may hold it; "
                 "stop that, or choose another with --port or STUDIO_PORT"
             ) from error
+        if settings.mcp:
+            require_started(demo)
         demo.server.force_exit = True  # an open page holds its connections; the end does not wait for them
         logging.getLogger("uvicorn.error").addFilter(is_no_cancelled_task)
         worker.start()

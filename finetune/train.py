@@ -92,9 +92,8 @@ def _train(
 def _try(run: RunFolder, config: FinetuneConfig, reporter: Reporter) -> str:
     from finetune.dry_run import dry_run
 
-    found = dry_run(
-        _opened(run, config, reporter, trackers=())
-    )  # it leaves nothing behind, elsewhere neither
+    # It leaves nothing behind, elsewhere neither: no tracker is told.
+    found = dry_run(_opened(run, config, reporter, trackers=()))
     return (
         f"dry run: {found.seconds_per_step:.2f} s a step, {found.peak_bytes / 2**30:.1f} GiB at the peak, "
         f"the whole run about {found.seconds_forecast / 60:.0f} minutes"

@@ -103,7 +103,7 @@ class ReferenceSet:
 
     def save(self, path: Path) -> None:
         """Write it whole to a file that ends in .npz. Raises OSError where the disk refuses."""
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, Any] = {}
         header: dict[str, Any] = {
             "format": FORMAT,
             "names": self.plain.names,

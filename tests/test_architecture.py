@@ -56,7 +56,7 @@ studio.ui.lookup studio.ui.parts.details studio.ui.parts.grid studio.ui.parts.vi
 studio.ui.parts.queue
 studio.ui.parts.header
 studio.ui.gallery studio.ui.datasets studio.ui.models studio.ui.tools
-studio.ui.inspect studio.ui.generate
+studio.ui.agents studio.ui.inspect studio.ui.generate
 studio.ui.benchmark
 studio.ui.compare studio.ui.finetune
 studio.ui.page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from finetune.named_paths import expanded
@@ -64,6 +65,19 @@ class Settings:
     def shared(self) -> bool:
         """Whether others than its owner may use the page: by accounts, or unasked."""
         return self.hosted or self.insecure or bool(self.accounts)
+
+    def check_mcp(self) -> None:
+        """Raise ValueError where agents are asked for and cannot be served; for the server alone."""
+        if self.mcp and self.accounts:
+            raise ValueError(
+                "STUDIO_MCP=1 does not go with accounts: their login is a form of the page, which guards no agent's "
+                "door; ask for a token instead (--token auto)"
+            )
+        if self.mcp and find_spec("mcp") is None:
+            raise ValueError(
+                "STUDIO_MCP=1 needs the extra mcp, which is not installed; pip install 'diffusion-4k-studio[mcp]', "
+                "or unset STUDIO_MCP"
+            )
 
     @classmethod
     def from_environment(

@@ -21,6 +21,7 @@ from studio.models.hub import Hub
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.training.runs import Trainings
+from studio.ui.agents import build_agent_tools
 from studio.ui.benchmark.duels import DuelHandlers
 from studio.ui.benchmark.handlers import BenchmarkHandlers
 from studio.ui.benchmark.tab import wire_benchmark_view
@@ -94,7 +95,10 @@ def build_page(
         )
         pulse = Pulse(models.told_with(handlers.changes))
         wire_models_panel(panel, models, pulse)
-        build_tools(looking / "maps")
+        names_pictures = settings.mcp and not settings.shared
+        build_tools(looking / "maps", described=not names_pictures)
+        if names_pictures:
+            build_agent_tools(gallery, looking / "maps")
 
         restorer = Restorer(gallery, settings)
         fits = LoraFitHandlers(AdapterFits(gallery.workspace.root, os.environ))

@@ -1,15 +1,15 @@
-"""Measurements as named endpoints of the app, for scripts (gradio_client) and, with STUDIO_MCP=1, for agents.
+"""Measurements as named endpoints of the app, for scripts (gradio_client).
 
 Their docstrings are what callers read. Hidden widgets give each argument its type. Not here: the measuring
-(`studio.comparison.measuring`).
+(`studio.comparison.measuring`), the same for agents (`studio.ui.agents`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -21,43 +21,77 @@ from studio.ui.messages import shows_errors
 MAPS_LIMIT_MIB = 256.0
 
 
-def build_tools(maps: Path) -> None:
+def build_tools(maps: Path, *, described: bool = True) -> None:
     """Endpoints /subbands, /glcm_map, /compression_ratio, /artefacts, /effective_resolution and /score.
 
-    `maps` is the folder that maps are written to; equal calls give the same file.
+    `maps` is the folder that maps are written to; equal calls give the same file. Where they are not `described`, they
+    answer all the same.
     """
     with gr.Group(visible=False):
         picture = gr.File(type="filepath", label="picture")
-        wavelet, mode = gr.Textbox("haar", label="wavelet"), gr.Textbox("symmetric", label="mode")
-        levels = gr.Number(3, precision=0, label="levels")
-        measure = gr.Textbox("entropy", label="property")
-        window_px = gr.Number(64, precision=0, label="window_px")
-        stride_px = gr.Number(16, precision=0, label="stride_px")
-        distances = gr.Textbox("1", label="distances")
-        angles = gr.Textbox("0, 45, 90, 135", label="angles")
-        subsampling = gr.Textbox("4:2:0", label="subsampling")
-        names = gr.Textbox("", label="metrics")
-        numbers, file = gr.JSON(label="numbers"), gr.File(label="map (.npy)")
-        trigger = gr.Button()
+        measuring_endpoints(picture, measures(maps), visibility="public" if described else "undocumented")
 
-    def endpoint(function: Callable[..., Any], inputs: list[Any], outputs: list[Any], name: str) -> None:
-        trigger.click(
-            shows_errors(function),
-            inputs,
-            outputs,
-            api_name=name,
-            show_progress_on=NOWHERE,
-            concurrency_id="measuring",
-            concurrency_limit=2,
-        )
 
-    endpoint(subbands, [picture, wavelet, mode, levels], [numbers], "subbands")
-    mapping = [picture, measure, window_px, stride_px, distances, angles]
-    endpoint(glcm_map_endpoint(maps), mapping, [numbers, file], "glcm_map")
-    endpoint(compression_ratio, [picture, subsampling], [numbers], "compression_ratio")
-    endpoint(artefacts, [picture], [numbers], "artefacts")
-    endpoint(effective_resolution, [picture], [numbers], "effective_resolution")
-    endpoint(score, [picture, names], [numbers], "score")
+def measuring_endpoints(
+    picture: gr.components.Component,
+    functions: Mapping[str, Callable[..., Any]],
+    *,
+    visibility: Literal["public", "undocumented"],
+) -> None:
+    """An endpoint for each of `measures`, named by its key, whose first argument is that of `picture`."""
+    wavelet, mode = gr.Textbox("haar", label="wavelet"), gr.Textbox("symmetric", label="mode")
+    levels = gr.Number(3, precision=0, label="levels")
+    measure = gr.Textbox("entropy", label="property")
+    window_px = gr.Number(64, precision=0, label="window_px")
+    stride_px = gr.Number(16, precision=0, label="stride_px")
+    distances = gr.Textbox("1", label="distances")
+    angles = gr.Textbox("0, 45, 90, 135", label="angles")
+    subsampling = gr.Textbox("4:2:0", label="subsampling")
+    names = gr.Textbox("", label="metrics")
+    numbers, file = gr.JSON(label="numbers"), gr.File(label="map (.npy)")
+    arguments: tuple[tuple[list[Any], list[Any]], ...] = (
+        ([picture, wavelet, mode, levels], [numbers]),
+        ([picture, measure, window_px, stride_px, distances, angles], [numbers, file]),
+        ([picture, subsampling], [numbers]),
+        ([picture], [numbers]),
+        ([picture], [numbers]),
+        ([picture, names], [numbers]),
+    )
+    for (name, function), (inputs, outputs) in zip(functions.items(), arguments, strict=True):
+        endpoint(function, inputs, outputs, name, visibility=visibility)
+
+
+def endpoint(
+    function: Callable[..., Any],
+    inputs: list[Any],
+    outputs: list[Any],
+    name: str,
+    *,
+    visibility: Literal["public", "undocumented"] = "public",
+) -> None:
+    """One that no widget of the page calls; at most two measure at once."""
+    gr.Button(visible=False).click(
+        shows_errors(function),
+        inputs,
+        outputs,
+        api_name=name,
+        api_visibility=visibility,
+        show_progress_on=NOWHERE,
+        concurrency_id="measuring",
+        concurrency_limit=2,
+    )
+
+
+def measures(maps: Path) -> dict[str, Callable[..., Any]]:
+    """By name, in the order of `measuring_endpoints`."""
+    return {
+        "subbands": subbands,
+        "glcm_map": glcm_map_endpoint(maps),
+        "compression_ratio": compression_ratio,
+        "artefacts": artefacts,
+        "effective_resolution": effective_resolution,
+        "score": score,
+    }
 
 
 def subbands(picture: str, wavelet: str = "haar", mode: str = "symmetric", levels: int = 3) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from studio.home import settings as settings_module
 from studio.home.settings import ROOT, Settings
 
 
@@ -33,6 +34,17 @@ def test_every_variable_counts(tmp_path: Path) -> None:
     assert settings.accounts == (("ann", "a:b"),)
     assert settings.mcp
     assert not settings.trains
+
+
+def test_agents_are_served_where_they_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_module, "find_spec", lambda name: object())
+    Settings(home=tmp_path, mcp=True, token="t" * 16).check_mcp()
+    with pytest.raises(ValueError, match=r"does not go with accounts.*--token auto"):
+        Settings(home=tmp_path, mcp=True, accounts=(("ann", "secret"),)).check_mcp()
+    monkeypatch.setattr(settings_module, "find_spec", lambda name: None)
+    Settings(home=tmp_path).check_mcp()
+    with pytest.raises(ValueError, match=r"needs the extra mcp.*diffusion-4k-studio\[mcp\]"):
+        Settings(home=tmp_path, mcp=True).check_mcp()
 
 
 def test_a_space_is_open_to_the_world_and_smaller(tmp_path: Path) -> None:
