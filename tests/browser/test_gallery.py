@@ -222,6 +222,21 @@ def test_the_viewer_has_the_grid_s_keys(gallery: Page, server: Server, pictures:
     assert server.gallery.count(Listed(trashed=True)) == 0
 
 
+def test_the_only_picture_deleted_in_the_viewer_comes_back_by_key(gallery: Page, server: Server) -> None:
+    for prompt in PROMPTS[1:]:
+        card(gallery, prompt).click()
+        gallery.keyboard.press("Delete")
+        expect(card(gallery, prompt)).to_have_count(0)
+    card(gallery, PROMPTS[0]).click()
+    gallery.get_by_role("button", name="Open", exact=True).click()
+    gallery.locator("#loupe .viewer[data-kind='picture']").wait_for()
+    gallery.keyboard.press("Delete")
+    expect(gallery.get_by_text("1 picture in the trash")).to_be_visible()
+    gallery.wait_for_function("document.activeElement.closest('#grid') !== null")
+    gallery.keyboard.press("Control+z")
+    expect_cards(gallery, PROMPTS[0])
+
+
 def test_details_leave_with_a_picture_that_is_filtered_out(gallery: Page) -> None:
     card(gallery, "dunes at noon").click()
     expect(gallery.locator("#gallery-details .details-prompt")).to_have_text("dunes at noon")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,24 +22,23 @@ from tests.studio.ui.conftest import add_picture
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-HOLD_ENDS = """() => {
+HOLD = """(held) => {
   const usual = window.fetch;
-  const close = (words) => words.indexOf('data: {"msg":"close_stream"');
   let let_go;
   const gone = new Promise((done) => (let_go = done));
-  window.heldEnds = 0;
-  window.holdEnds = false;
-  window.letEndsGo = () => (window.holdEnds = false) || let_go();
+  window.held = 0;
+  window.holding = false;
+  window.letGo = () => (window.holding = false) || let_go();
   window.fetch = async (...asked) => {
     const answer = await usual(...asked);
     if (!String(asked[0]?.url ?? asked[0]).includes("/queue/data")) return answer;
     const hold = new TransformStream({
       async transform(chunk, controller) {
         const words = new TextDecoder().decode(chunk);
-        if (window.holdEnds && close(words) >= 0) {
-          const at = new TextEncoder().encode(words.slice(0, close(words))).length;
+        if (window.holding && words.includes(held)) {
+          const at = new TextEncoder().encode(words.slice(0, words.indexOf(held))).length;
           if (at) controller.enqueue(chunk.slice(0, at));
-          window.heldEnds += 1;
+          window.held += 1;
           await gone;
           chunk = chunk.slice(at);
         }
@@ -48,47 +48,32 @@ HOLD_ENDS = """() => {
     return new Response(answer.body.pipeThrough(hold), { status: answer.status, headers: answer.headers });
   };
 }"""
-"""The word that ends a stream of answers reaches the page later than what was sent after it."""
+"""What comes over the stream of answers, from a word on, reaches the page later than what was asked past it."""
 
-HOLD_ANSWERS = """() => {
-  const usual = window.fetch;
-  let let_go;
-  const gone = new Promise((done) => (let_go = done));
-  window.heldAnswers = 0;
-  window.holdAnswers = false;
-  window.letAnswersGo = () => (window.holdAnswers = false) || let_go();
-  window.fetch = async (...asked) => {
-    const answer = await usual(...asked);
-    if (!String(asked[0]?.url ?? asked[0]).includes("/queue/data")) return answer;
-    const hold = new TransformStream({
-      async transform(chunk, controller) {
-        if (window.holdAnswers && new TextDecoder().decode(chunk).includes("process_completed")) {
-          window.heldAnswers += 1;
-          await gone;
-        }
-        controller.enqueue(chunk);
-      },
-    });
-    return new Response(answer.body.pipeThrough(hold), { status: answer.status, headers: answer.headers });
-  };
-}"""
-"""What comes through the queue reaches the page later than what was asked past it."""
+
+def hold_from(page: Page, word: str) -> None:
+    """Once `window.holding` is true, until `letGo()`."""
+    page.add_init_script(f"({HOLD})({json.dumps(word)})")
+
+
+def hold_answers(page: Page) -> None:
+    hold_from(page, 'data: {"msg":"process_completed"')
 
 
 def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, server: Server) -> None:
     server.brake.hold(2)
     page: Page = new_page(server.url)
-    page.add_init_script(f"({HOLD_ANSWERS})()")
+    hold_answers(page)
     open_studio(page, server)
     ask(page, None, "overtaken", side_px=512, steps=8, seed=5, count=3)
     page.locator("#generate").click()
     queued = page.locator('.queue-row[data-state="queued"]')
     expect(queued).to_have_count(2)
     last = queued.nth(1)
-    page.evaluate("window.holdAnswers = true")
+    page.evaluate("window.holding = true")
     last.hover()
     last.get_by_role("button", name="To the front").click()
-    page.wait_for_function("window.heldAnswers === 1")
+    page.wait_for_function("window.held === 1")
     server.brake.release()
     ended = page.locator('.queue-row[data-state="done"]')
     expect(ended).to_have_count(3)
@@ -98,7 +83,7 @@ def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, ser
           window.wasOlder ||= document.querySelectorAll('.queue-row[data-state="done"]').length < 3;
         });
         held.observe(document.querySelector("#queue"), { childList: true, subtree: true, attributes: true });
-        window.letAnswersGo();
+        window.letGo();
     }""")
     page.wait_for_function("window.wasOlder")
     expect(ended).to_have_count(3)
@@ -113,7 +98,7 @@ def test_news_of_a_deletion_before_its_answer_leave_the_neighbour_chosen(
         for seed, prompt in enumerate(("sea", "dunes", "hills"))
     ]
     page: Page = new_page(server.url)
-    page.add_init_script(f"({HOLD_ANSWERS})()")
+    hold_answers(page)
     open_studio(page, server)
     page.get_by_role("tab", name="Gallery").click()
     details = page.locator("#gallery-details .details-prompt")
@@ -123,11 +108,11 @@ def test_news_of_a_deletion_before_its_answer_leave_the_neighbour_chosen(
     if opened:
         page.get_by_role("button", name="Open", exact=True).click()
         page.locator("#loupe .viewer[data-kind='picture']").wait_for()
-    page.evaluate("window.holdAnswers = true")
+    page.evaluate("window.holding = true")
     page.keyboard.press("Delete")
     expect(dunes).to_have_count(0)
-    page.wait_for_function("window.heldAnswers >= 1")
-    page.evaluate("window.letAnswersGo()")
+    page.wait_for_function("window.held >= 1")
+    page.evaluate("window.letGo()")
     expect(details).to_have_text("sea")
     still(page)
     assert details.inner_text() == "sea"
@@ -137,17 +122,17 @@ def test_news_asked_for_while_the_stream_ends_come_all_the_same(
     new_page: NewPage, room_server: Server, root: Path
 ) -> None:
     page: Page = new_page(room_server.url)
-    page.add_init_script(f"({HOLD_ENDS})()")
+    hold_from(page, 'data: {"msg":"close_stream"')
     choose_dataset(page, room_server.url, root)
     page.get_by_label("Resolution (px)").fill("256")
     expect_chip(page, "to train on", "22")
     expect(page.locator(".dataset-card img[src]")).to_have_count(NUM_PICTURES)  # no more news of themselves
-    page.evaluate("window.holdEnds = true")
+    page.evaluate("window.holding = true")
     page.locator("#dataset-search :is(input, textarea)").fill("number 3")
-    page.wait_for_function("window.heldEnds === 1")
+    page.wait_for_function("window.held === 1")
     with page.expect_response("**/gradio_api/queue/join*"):  # the page believes that the stream is open
         page.locator(f"{CARD.format('03.png')} .dataset-switch").dispatch_event("click")
-    page.evaluate("window.letEndsGo()")
+    page.evaluate("window.letGo()")
     expect_chip(page, "by hand", "1")
 
 

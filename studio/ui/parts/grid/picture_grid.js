@@ -235,6 +235,7 @@ function refresh() {
     if (shown.has(value.current)) choose(value.current);
     focusOnceSeen();
   }
+  if (value.undo.length && !value.pictures.length) focusOnceSeen(); // the viewer closed on its last one
   offerUndo(value.undo);
 }
 
@@ -245,6 +246,7 @@ function focusOnceSeen() {
   const watch = new ResizeObserver(() => {
     if (!grid.offsetParent) return;
     watch.disconnect();
+    if (!grid.children.length && document.activeElement?.matches("body, .viewer")) grid.focus();
     cardOf(current)?.focus({ preventScroll: true });
     cardOf(current)?.scrollIntoView({ block: "nearest" });
   });
