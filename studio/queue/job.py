@@ -13,6 +13,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted
 Direction = Literal["up", "down", "front", "back"]
 
 ENDED: tuple[State, ...] = ("done", "failed", "cancelled", "interrupted")
+MAX_ATTEMPTS = 2
+"""A job that lost its worker goes on by itself once; after that somebody should look at it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from studio.home.database import LOCK_TIMEOUT_S, Database, NotThere
 from studio.home.ownership import Viewer, everybody, mine, prepare
-from studio.queue.job import Direction, Job, Progress, State, job_of, lost_words
+from studio.queue.job import MAX_ATTEMPTS, Direction, Job, Progress, State, job_of, lost_words
 
 
 class JobTable:
@@ -163,6 +163,20 @@ class JobTable:
     def resume(self, job_id: int) -> None:
         """Put an interrupted job back at the front of the queue; why it was interrupted stays readable."""
         self._requeue(job_id, place=_FIRST_PLACE, attempts="attempts", error="error")
+
+    def take_up(self, lost: Sequence[Job]) -> tuple[list[int], list[int]]:
+        """Of jobs that `interrupt_lost` found: the ids that wait again, and those interrupted too often to go on by
+        themselves. One that was asked to stop has stopped."""
+        resumed, left = [], []
+        for job in lost:
+            if job.cancel_requested:
+                self.give_up(job.id)
+            elif job.attempts < MAX_ATTEMPTS:
+                self.resume(job.id)
+                resumed.append(job.id)
+            else:
+                left.append(job.id)
+        return resumed, left
 
     def give_up(self, job_id: int) -> None:
         """Take an interrupted job that was asked to stop as stopped."""

@@ -22,7 +22,7 @@ from studio.models.admission import admit  # noqa: E402
 from studio.models.catalogue import CATALOGUE  # noqa: E402
 from studio.models.lookup import find_model  # noqa: E402
 from studio.pipeline.opening import PipelineKeeper, quiet_libraries  # noqa: E402
-from studio.queue.job import Job, lost_words  # noqa: E402
+from studio.queue.job import MAX_ATTEMPTS, Job, lost_words  # noqa: E402
 from studio.queue.table import JobTable  # noqa: E402
 from studio.render_request import RenderRequest  # noqa: E402
 from studio.rendering.job import RenderJobs  # noqa: E402
@@ -50,12 +50,11 @@ class InPlaceWorker:
         self._asked_by.update((job_id, copy_context()) for job_id in job_ids)
 
     def start(self) -> None:
-        """Open the first model and take jobs. What an earlier server left unfinished begins again."""
+        """Open the first model and take jobs. What an earlier server left unfinished begins again, once."""
         assert self._thread is None, "started twice"
         self._state = WorkerState("starting", "busy")
         quiet_libraries()
-        for job in self._interrupted("the server was started anew"):
-            self._jobs.resume(job.id)
+        self._take_up("the server was started anew")
         self._keeper.open(CATALOGUE[0])
         self._thread = threading.Thread(target=self._work, name="in-place-worker", daemon=True)
         self._thread.start()
@@ -82,7 +81,7 @@ class InPlaceWorker:
             done = False
             try:
                 if stumbled:
-                    self._interrupted("the job table could not be written")
+                    self._take_up("the job table could not be written")
                 stumbled = False
                 done = worker.run_next()
                 self._state = WorkerState("ready", "well")
@@ -97,9 +96,18 @@ class InPlaceWorker:
             if not done:
                 self._stopping.wait(POLL_S)
 
-    def _interrupted(self, why: str) -> list[Job]:
-        """Jobs that the table calls running and that are in nobody's hands; interrupted from now on."""
-        return self._jobs.interrupt_lost(lambda job: False, explain=lambda job: lost_words(job, why))
+    def _take_up(self, why: str) -> None:
+        """Let jobs go on that the table calls running and that are in nobody's hands: once, as elsewhere."""
+
+        def explain(job: Job) -> str:
+            again = (
+                "it begins again"
+                if job.attempts < MAX_ATTEMPTS
+                else "it was not the first time, retry it by hand"
+            )
+            return f"{lost_words(job, why)}; {again}"
+
+        self._jobs.take_up(self._jobs.interrupt_lost(lambda job: False, explain=explain))
 
     def _do(self, job: Job) -> bool:
         request = RenderRequest.from_dict(job.request)

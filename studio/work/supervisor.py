@@ -21,15 +21,12 @@ from studio.home.locks import holder_lives, lock_note
 from studio.home.settings import ROOT, Settings
 from studio.home.worker_log import last_lines
 from studio.home.workspace import Workspace
-from studio.queue.job import Job
+from studio.queue.job import MAX_ATTEMPTS, Job
 from studio.queue.table import JobTable
 from studio.work.worker import NOT_NEEDED_EXIT_CODE
 from studio.work.worker_state import Mood, WorkerState
 
 LOOK_EVERY_S = 0.5
-MAX_ATTEMPTS = 2
-"""A job whose worker died is resumed by itself once; after that somebody should look at it."""
-
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 60.0
 QUICK_DEATH_S = 20.0  # a worker that dies younger than this probably cannot start at all
 DEATH_IS_NEWS_S = 120.0
@@ -183,15 +180,7 @@ class WorkerSupervisor:
         if not lost:
             return
         how = self._how_it_ended()
-        resumed, left = [], []
-        for job in lost:
-            if job.cancel_requested:
-                self._jobs.give_up(job.id)
-            elif job.attempts < MAX_ATTEMPTS:
-                self._jobs.resume(job.id)
-                resumed.append(job.id)
-            else:
-                left.append(job.id)
+        resumed, left = self._jobs.take_up(lost)
         self._death = Death(at, now, how, tuple(resumed), tuple(left))
 
     def _how_it_ended(self) -> str:

@@ -26,6 +26,8 @@ MODULE = "studio.work.in_place_worker"
 HANG_S = 60.0
 FULL = DatabaseTrouble("the disk is full, studio.db could not grow; free some space and try again")
 
+CLAIM = JobTable.claim  # as it is: a test puts another in its place
+
 NewWorker = Callable[[], Any]
 
 
@@ -99,15 +101,69 @@ def test_a_job_whose_end_could_not_be_written_is_running_no_more(
         ended.set()
 
     monkeypatch.setattr(JobTable, "fail", refuse_once)
-    first, second = (jobs.submit("render", {"prompt": "sea", "hue": 3}, label="sea") for _ in range(2))
+    job_id = jobs.submit("render", {"prompt": "sea", "hue": 3}, label="sea")
     worker = new_worker()
     worker.start()
     assert ended.wait(HANG_S)
-    assert jobs.get(second).state == "failed"
-    assert jobs.get(first).state == "interrupted"
-    assert jobs.get(first).error == "the job table could not be written during the start"
+    job = jobs.get(job_id)
+    assert (job.state, job.attempts) == ("failed", 2), "it is tried once more, and ends for its own reason"
+    assert "hue" in (job.error or "")
     worker.stop()
     assert worker.describe() == ("ready", "well")
+
+
+def test_a_job_that_takes_its_worker_along_is_not_tried_for_ever(
+    new_worker: NewWorker, jobs: JobTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_ended = threading.Event()
+
+    def refuse(table: JobTable, job_id: int, error: str) -> None:
+        if job_id == bad:
+            raise FULL
+        fail(table, job_id, error)
+        other_ended.set()
+
+    fail = JobTable.fail
+    monkeypatch.setattr(JobTable, "fail", refuse)
+    bad = jobs.submit("render", {"prompt": "sea", "hue": 3}, label="sea")
+    jobs.submit("render", {"prompt": "lake", "hue": 3}, label="lake")
+    new_worker().start()
+    assert other_ended.wait(HANG_S), "the queue goes on behind it"
+    job = jobs.get(bad)
+    assert (job.state, job.attempts) == ("interrupted", 2)
+    assert job.error == (
+        "the job table could not be written during the start; it was not the first time, retry it by hand"
+    )
+
+
+@pytest.mark.parametrize(("deaths", "state", "attempts"), [(1, "queued", 1), (2, "interrupted", 2)])
+def test_a_server_that_died_with_a_job_takes_it_up_once(
+    new_worker: NewWorker,
+    jobs: JobTable,
+    monkeypatch: pytest.MonkeyPatch,
+    deaths: int,
+    state: str,
+    attempts: int,
+) -> None:
+    """Three starts in a row with a job that kills the server would keep a Space down for ever."""
+    job_id = jobs.submit("render", {"prompt": "sea"}, label="sea")
+    monkeypatch.setattr(JobTable, "claim", lambda *_: None)  # the new server's own: it takes nothing
+    for _ in range(deaths):
+        CLAIM(jobs, 4)
+        worker = new_worker()
+        worker.start()
+        worker.stop()
+    assert (jobs.get(job_id).state, jobs.get(job_id).attempts) == (state, attempts)
+
+
+def test_a_cancelled_job_does_not_begin_again(new_worker: NewWorker, jobs: JobTable) -> None:
+    job_id = jobs.submit("render", {"prompt": "sea"}, label="sea")
+    jobs.claim(4)
+    jobs.cancel(job_id)
+    worker = new_worker()
+    worker.start()
+    worker.stop()
+    assert jobs.get(job_id).state == "cancelled"
 
 
 def test_a_table_that_cannot_be_read_is_told_and_no_page_breaks(
