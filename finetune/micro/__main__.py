@@ -24,7 +24,7 @@ from finetune.micro.codec import Cascade, fit, fitting_pictures
 from finetune.micro.dit import TransformerStage
 from finetune.micro.judge import JudgeStage, save_judge
 from finetune.micro.latents import encode_bank, made
-from finetune.micro.training import Stage, train, training_device
+from finetune.micro.training import Stage, train, training_device, work_clock
 from finetune.micro.unpack import unpack
 from finetune.micro.vae import AutoencoderStage
 
@@ -39,7 +39,7 @@ def make(
     ),
     target: Annotated[Path, typer.Option(help="The pipeline folder to write.")] = ASSETS / "micro-4k",
     stage: Annotated[list[str] | None, typer.Option(help="Only these stages; all by default.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Budget of each chosen training stage.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of work, for each chosen training stage.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; checkpoints go on on either.")] = "auto",
 ) -> None:
@@ -136,7 +136,8 @@ STAGES: dict[str, Callable[[Making], None]] = {
 def _train(stage: Stage, making: Making) -> None:
     """Run a stage under a progress bar that counts seconds of its budget."""
     with tqdm(total=round(making.minutes * 60), desc=stage.name, unit="s", file=sys.stderr) as bar:
-        for report in train(stage, making.work, minutes=making.minutes):
+        clock = work_clock(making.device)
+        for report in train(stage, making.work, minutes=making.minutes, clock=clock):
             bar.n = round(report.spent_s)
             bar.set_postfix({"step": report.step} | {k: f"{v:.4g}" for k, v in report.values.items()})
 

@@ -37,6 +37,15 @@ def training_device(asked: str = "auto") -> torch.device:
     return torch.device("cuda" if has_gpu and asked != "cpu" else "cpu")
 
 
+def work_clock(device: torch.device) -> Callable[[], float]:
+    """Seconds of work: on a CPU those that this process computed on all its threads, so that a machine that does other
+    things too shortens no budget; on a GPU those that passed."""
+    if device.type != "cpu":
+        return time.perf_counter
+    threads = torch.get_num_threads()
+    return lambda: time.process_time() / threads
+
+
 class Stage(Protocol):
     """What the loop needs of a stage."""
 

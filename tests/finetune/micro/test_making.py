@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from finetune.micro.bank import Entry, Group
 from finetune.micro.clip import new_clip, new_tokenizer
 from finetune.micro.codec import ENERGY_EXPONENT, Cascade, fit, install
 from finetune.micro.decoder import begin_decoder
-from finetune.micro.training import Report, train
+from finetune.micro.training import Report, train, work_clock
 from finetune.micro.unpack import rescale, unpack
 from finetune.micro.vae import decode_f16, new_autoencoder
 
@@ -160,6 +161,14 @@ def test_a_stage_goes_on_where_its_checkpoint_ends(tmp_path: Path) -> None:
 def test_a_spent_budget_trains_no_further(tmp_path: Path) -> None:
     taken(Walk(), tmp_path, minutes=0.1)
     assert taken(Walk(), tmp_path, minutes=0.1) == []
+
+
+def test_a_machine_that_does_other_things_too_shortens_no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "process_time", lambda: 12.0)  # on all threads together
+    monkeypatch.setattr(time, "perf_counter", lambda: 500.0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    assert work_clock(torch.device("cpu"))() == 3.0
+    assert work_clock(torch.device("cuda"))() == 500.0
 
 
 def test_what_only_some_steps_tell_is_averaged_over_those(tmp_path: Path) -> None:
