@@ -64,19 +64,12 @@ def learned_distances(
         ValueError: a set has fewer than two readable pictures, or pictures smaller than the reference set's.
     """
     short_side_px = _shared_side(generated, reference, metrics)
-    networks = Networks(extractors, device=device)
     skipped: dict[str, str] = {}
     values: dict[str, float] = {}
     notes: list[str] = []
     left_out: dict[str, str] = {}
     found: dict[str, tuple[Rows, Rows]] = {}
-    for metric in metrics:
-        kind, network = looks(metric)
-        try:
-            extractor = networks.get(network)
-        except ValueError as error:
-            left_out[metric] = str(error)
-            continue
+    for metric, kind, extractor in Networks(extractors, device=device).of(metrics, left_out):
         if kind not in found:
             views = views_of(kind, short_side_px)
             sets = [("generated", generated, through_published_jpeg(views) if as_published else views)]

@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +61,17 @@ class Networks:
                 raise
         return self._open[name]
 
+    def of(self, metrics: Sequence[str], left_out: dict[str, str]) -> Iterator[tuple[str, str, Extractor]]:
+        """(metric, kind of views, its extractor) of each metric; of those without weights, why into `left_out`."""
+        for metric in metrics:
+            kind, network = looks(metric)
+            try:
+                extractor = self.get(network)
+            except ValueError as error:
+                left_out[metric] = str(error)
+            else:
+                yield metric, kind, extractor
+
 
 def looks(metric: str) -> tuple[str, str]:
     """(kind of views, network) of a metric: "whole", "crops" or "clip"; "inception" or "clip"."""
@@ -104,14 +115,7 @@ def kept_features(
         )
     found: dict[str, KeptFeatures] = {}
     left_out: dict[str, str] = {}
-    networks = Networks(extractors, device=device)
-    for metric in metrics:
-        kind, network = looks(metric)
-        try:
-            extractor = networks.get(network)
-        except ValueError as error:
-            left_out[metric] = str(error)
-            continue
+    for _, kind, extractor in Networks(extractors, device=device).of(metrics, left_out):
         if kind not in found:
             views = views_of(kind, side)
             (rows,) = gathered([("reference", pictures, views)], extractor, cache, skipped, progress)

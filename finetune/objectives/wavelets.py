@@ -6,11 +6,11 @@ Periodised, as PyWavelets' mode "periodization": on even sizes an orthonormal ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from finetune.objectives.wavelet_fit import orthonormal_taps
 
@@ -53,21 +53,14 @@ def haar_dwt2(x: Tensor) -> Subbands:
 
 def dwt2(x: Tensor, wavelet: str = "haar") -> Subbands:
     """One level of any orthonormal wavelet, periodised; H and W even. Haar takes the short way."""
-    low_taps, high_taps = orthonormal_taps(wavelet)
-    if len(low_taps) == 2:
+    if len(orthonormal_taps(wavelet)[0]) == 2:
         return haar_dwt2(x)
     if x.shape[-2] % 2 or x.shape[-1] % 2:
         raise ValueError(f"H and W must be even, got {tuple(x.shape)}; crop or pad by one pixel")
-    filters = torch.tensor([low_taps, high_taps], dtype=x.dtype, device=x.device).flip(-1)  # (2, taps)
-    flat = x.reshape(-1, 1, *x.shape[-2:])
-    rows = F.conv2d(_wrapped(flat, len(low_taps), dim=-1), filters[:, None, None, :], stride=(1, 2))
-    both = F.conv2d(
-        _wrapped(rows, len(low_taps), dim=-2),
-        filters[:, None, :, None].repeat(2, 1, 1, 1),
-        stride=(2, 1),
-        groups=2,
-    )  # (N C, 4, H/2, W/2): low along W (low, high along H), then high along W (low, high)
-    return Subbands(*(band.reshape(*x.shape[:-2], *band.shape[-2:]) for band in both.unbind(1)))
+    down, across = (_analysis(wavelet, side, x.dtype, x.device) for side in x.shape[-2:])
+    low, high = (down @ x @ across.mT).tensor_split(2, -2)  # along H
+    (ll, hl), (lh, hh) = (half.tensor_split(2, -1) for half in (low, high))  # along W
+    return Subbands(ll, lh, hl, hh)
 
 
 def wavedec2(x: Tensor, wavelet: str = "haar", levels: int = 1) -> Decomposition:
@@ -87,8 +80,21 @@ def wavedec2(x: Tensor, wavelet: str = "haar", levels: int = 1) -> Decomposition
     return Decomposition(x, tuple(details))
 
 
-def _wrapped(x: Tensor, taps: int, *, dim: int) -> Tensor:
-    """Continue x periodically by taps / 2 - 1 at both ends, also where that is longer than x."""
-    reach = taps // 2 - 1
-    index = torch.arange(-reach, x.shape[dim] + reach, device=x.device) % x.shape[dim]
-    return x.index_select(dim, index)
+@lru_cache(maxsize=64)
+def _analysis(wavelet: str, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """One level along an axis, as an orthonormal (size, size) matrix: low rows, then high ones, periodised.
+
+    Latents have some hundred places a side, where one product with a dense matrix takes less time than the strided
+    convolutions of the same filters and the copies that continue their input.
+    """
+    low, high = (torch.tensor(taps, dtype=torch.float64).flip(0) for taps in orthonormal_taps(wavelet))
+    reach = len(low) // 2 - 1
+    rows = torch.arange(size // 2)[:, None]
+    columns = (
+        2 * rows + torch.arange(len(low)) - reach
+    ) % size  # a filter longer than the axis meets itself again
+    with torch.inference_mode(False):  # kept: what is made while measuring serves a training too
+        matrix = torch.zeros(size, size, dtype=torch.float64)
+        matrix.index_put_((rows, columns), low.expand(columns.shape), accumulate=True)
+        matrix.index_put_((rows + size // 2, columns), high.expand(columns.shape), accumulate=True)
+        return matrix.to(device, dtype)

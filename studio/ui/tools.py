@@ -49,16 +49,17 @@ def measuring_endpoints(
     subsampling = gr.Textbox("4:2:0", label="subsampling")
     names = gr.Textbox("", label="metrics")
     numbers, file = gr.JSON(label="numbers"), gr.File(label="map (.npy)")
-    arguments: tuple[tuple[list[Any], list[Any]], ...] = (
-        ([picture, wavelet, mode, levels], [numbers]),
-        ([picture, measure, window_px, stride_px, distances, angles], [numbers, file]),
-        ([picture, subsampling], [numbers]),
-        ([picture], [numbers]),
-        ([picture], [numbers]),
-        ([picture, names], [numbers]),
-    )
-    for (name, function), (inputs, outputs) in zip(functions.items(), arguments, strict=True):
-        endpoint(function, inputs, outputs, name, visibility=visibility)
+    settings: dict[str, list[Any]] = {
+        "subbands": [wavelet, mode, levels],
+        "glcm_map": [measure, window_px, stride_px, distances, angles],
+        "compression_ratio": [subsampling],
+        "artefacts": [],
+        "effective_resolution": [],
+        "score": [names],
+    }
+    for name, function in functions.items():
+        outputs = [numbers, file] if name == "glcm_map" else [numbers]
+        endpoint(function, [picture, *settings[name]], outputs, name, visibility=visibility)
 
 
 def endpoint(
@@ -83,7 +84,7 @@ def endpoint(
 
 
 def measures(maps: Path) -> dict[str, Callable[..., Any]]:
-    """By name, in the order of `measuring_endpoints`."""
+    """By the name of the endpoint."""
     return {
         "subbands": subbands,
         "glcm_map": glcm_map_endpoint(maps),

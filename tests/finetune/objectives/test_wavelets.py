@@ -64,3 +64,14 @@ def test_what_is_refused() -> None:
         dwt2(torch.zeros(1, 1, 8, 8), "bior2.2")
     with pytest.raises(ValueError, match="no wavelet"):
         dwt2(torch.zeros(1, 1, 8, 8), "hare")
+
+
+def test_what_a_measurement_made_first_serves_a_training(latents: torch.Tensor) -> None:
+    with torch.inference_mode():
+        measured = wavedec2(latents, "sym5", 2)
+    x = latents.clone().requires_grad_()
+    trained = wavedec2(x, "sym5", 2)
+    for one, other in zip(measured.bands(), trained.bands(), strict=True):
+        torch.testing.assert_close(one, other.detach())
+    sum(band.sum() for band in trained.bands()).backward()
+    assert x.grad is not None
