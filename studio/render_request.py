@@ -19,6 +19,7 @@ from finetune.drawing.speed_names import (
     SpeedOptions,
 )
 from finetune.whole_text import whole_text
+from studio.init_image import InitImage
 from studio.memory_rungs import RUNGS
 
 SIZE_MULTIPLE_PX = 32
@@ -88,6 +89,8 @@ class RenderRequest:
     """Options that make it quicker, see `finetune.drawing.speed_names`; some change the picture."""
     memory: str = "auto"
     """How it is to fit: a `studio.memory_rungs.Rung`, or auto to choose by what is free."""
+    init: InitImage | None = None
+    """What it begins from instead of noise alone."""
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -127,7 +130,7 @@ class RenderRequest:
         kinds: dict[str, tuple[Any, str]]
         kinds = {"str": (str, "text"), "int": (int, "a whole number"), "float": ((int, float), "a number")}
         for field in fields(self):
-            if field.name == "adapters":
+            if field.name in ("adapters", "init"):
                 continue
             value, (kind, words) = getattr(self, field.name), kinds[str(field.type)]
             if not isinstance(value, kind) or isinstance(value, bool):
@@ -140,12 +143,18 @@ class RenderRequest:
             raise ValueError(
                 f"at most {MAX_ADAPTERS} adapters are used at once, got {len(self.adapters)}; leave some out"
             )
+        if self.init is not None and not isinstance(self.init, InitImage):
+            raise ValueError(f"init must be an id and a strength, got {self.init!r}")
         paths = [adapter.path for adapter in self.adapters]
         if twice := [path for path in paths if paths.count(path) > 1]:
             raise ValueError(f"the adapter {twice[0]} is named twice; give it one weight")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"adapters": [asdict(adapter) for adapter in self.adapters]}
+        """JSON values. One that begins from noise alone has no `init`, as before there was one."""
+        values = asdict(self) | {"adapters": [asdict(adapter) for adapter in self.adapters]}
+        if self.init is None:
+            del values["init"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -159,9 +168,8 @@ class RenderRequest:
             raise ValueError(
                 f"the render request lacks {', '.join(missing)}; give every setting of a picture"
             )
-        if "adapters" not in values:
-            return cls(**values)
-        return cls(**{**values, "adapters": _adapters(values["adapters"])})
+        read = {name: _DEEPER[name](values[name]) for name in _DEEPER if name in values}
+        return cls(**{**values, **read})
 
 
 def expand_requests(
@@ -182,6 +190,7 @@ def expand_requests(
     rope: str = "none",
     speed: str = "",
     memory: str = "auto",
+    init: InitImage | None = None,
 ) -> list[RenderRequest]:
     """Make every request of one submission: each prompt `count` times.
 
@@ -224,6 +233,7 @@ def expand_requests(
                 rope=rope,
                 speed=speed,
                 memory=memory,
+                init=init,
             )
         )
     return requests
@@ -257,6 +267,17 @@ def _adapters(listed: Any) -> tuple[AdapterUse, ...]:
         return tuple(AdapterUse(**entry) for entry in listed)
     except TypeError as error:
         raise ValueError(f"adapters must be a list of a path and a weight each, got {listed!r}") from error
+
+
+def _init(value: Any) -> InitImage | None:
+    """{"id": ..., "strength": ...}, or None."""
+    try:
+        return None if value is None else InitImage(**value)
+    except TypeError as error:
+        raise ValueError(f"init must be an id and a strength, got {value!r}") from error
+
+
+_DEEPER = {"adapters": _adapters, "init": _init}
 
 
 def _check_seed(seed: int) -> None:

@@ -1,4 +1,6 @@
-"""A small picture's latents at a larger size, under as much noise as drawing goes on from (SDEdit, arXiv 2108.01073).
+"""A picture's latents under as much noise as drawing goes on from (SDEdit, arXiv 2108.01073).
+
+The picture is a small one that is enlarged, or one that was handed in.
 
 Not here: from which noise levels (`finetune.drawing.redraw_sigmas`), when and at which sizes
 (`studio.pipeline.coarse_first`).
@@ -11,7 +13,8 @@ from contextlib import contextmanager
 
 import numpy as np
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from finetune.backbones import Family
@@ -35,8 +38,21 @@ def enlarged(
     """
     image = family.decode(pipeline, latents, *small).image
     image = np.array(Image.fromarray(image).resize(large, Image.Resampling.BICUBIC))
+    return under_noise(family, pipeline, image, sigma=sigma, seed=seed)
+
+
+def under_noise(
+    family: Family, pipeline: DiffusionPipeline, image: NDArray[np.uint8], *, sigma: float, seed: int
+) -> Tensor:
+    """Packed float32 latents on the CPU of an (H, W, 3) picture: (1 - sigma) picture + sigma noise."""
     clean = family.encode(pipeline, image).float().cpu()
-    return (1 - sigma) * clean + sigma * family.initial_latents(pipeline, *large, seed=seed)
+    noise = family.initial_latents(pipeline, image.shape[1], image.shape[0], seed=seed)
+    return (1 - sigma) * clean + sigma * noise
+
+
+def filling(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture in RGB at (width_px, height_px): scaled to cover it, and cut alike at both ends of what is too long."""
+    return np.array(ImageOps.fit(image.convert("RGB"), size, Image.Resampling.LANCZOS))
 
 
 @contextmanager

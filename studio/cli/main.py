@@ -32,9 +32,11 @@ from studio.cli import (
 from studio.cli.bars import RenderBar
 from studio.cli.shared import Home, one_sentence, settings_of
 from studio.home.console import print_any_letter
+from studio.home.init_images import keep_init_image
 from studio.home.quiet_imports import quiet_imports
 from studio.home.roots import named_path
 from studio.home.workspace import Workspace
+from studio.init_image import USUAL_STRENGTH
 from studio.memory_rungs import RUNGS
 from studio.models.adapters import resolve_adapter
 from studio.models.admission import admit
@@ -78,6 +80,12 @@ def render(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="0 to 4294967295; random unless set.")] = None,
     count: Annotated[int, typer.Option(help="How many pictures; with --seed they walk up from it.")] = 1,
+    init: Annotated[
+        Path | None, typer.Option(help="A picture to begin from; it is scaled and cut to the size.")
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(help="How much of it is drawn anew: the noise level to begin at, 0.05 to 0.95.")
+    ] = USUAL_STRENGTH,
     lora: Annotated[
         list[str] | None, typer.Option(help="FILE or FILE:WEIGHT of a LoRA; repeat for a stack.")
     ] = None,
@@ -120,6 +128,9 @@ def render(
             rope=rope,
             speed=",".join([] if speed is None else speed),
             memory=memory,
+            init=None
+            if init is None
+            else keep_init_image(settings_of(home).home, named_path(str(init)), strength=strength),
         )
         admit(requests[0], settings_of(home))
         target = destination(

@@ -27,14 +27,13 @@ def render_fitting(
     home: Path,
     open_model: Callable[[Rung], OpenedModel] | None = None,
     latents_path: Callable[[OpenedModel], Path] | None = None,
-    adapter_root: Path | None = None,
     on_progress: OnProgress | None = None,
     say: Callable[[str], None] = lambda sentence: None,
 ) -> tuple[OpenedModel, RenderResult]:
     """Open the model on its rung and draw.
 
     Args:
-        home: Where footprints and measurements of this machine are kept.
+        home: Where footprints and measurements of this machine are kept, and what the request names.
         open_model: Opens it in the keeper; None for `keeper.open` itself.
         latents_path: Of what an interrupted render has saved.
         say: Told what did not fit.
@@ -50,7 +49,7 @@ def render_fitting(
                 opened,
                 request,
                 latents_path=None if latents_path is None else latents_path(opened),
-                adapter_root=adapter_root,
+                home=home,
                 on_progress=on_progress,
                 gave_up=tried,
             )

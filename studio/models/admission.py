@@ -6,6 +6,7 @@ Not here: what a request alone can get wrong (`studio.render_request`), how ofte
 
 from __future__ import annotations
 
+from studio.home.init_images import require_init_image
 from studio.home.settings import Settings
 from studio.models.adapters import resolve_adapter
 from studio.models.catalogue import ModelEntry
@@ -17,7 +18,8 @@ def admit(request: RenderRequest, settings: Settings) -> ModelEntry:
     """The model that is to draw it. Only names, sizes and headers are looked at: no torch, no network.
 
     Raises ValueError, with the remedy, for a model that is none or cannot run here, a size beyond the model's reach or
-    beyond what this host draws, an option that its family cannot have, and a LoRA that is not there.
+    beyond what this host draws, an option that its family cannot have, and for a LoRA or a picture to begin from that
+    is not there.
     """
     entry = find_model(request.model)
     megapixels = request.width_px * request.height_px / 1e6
@@ -30,5 +32,7 @@ def admit(request: RenderRequest, settings: Settings) -> ModelEntry:
     check_options(entry, rope=request.rope, speed=request.speed)
     for use in request.adapters:
         resolve_adapter(settings.home, use.path)
+    if request.init is not None:
+        require_init_image(settings.home, request.init)
     check_available(entry)
     return entry

@@ -48,16 +48,23 @@ def plan_passes(
 ) -> tuple[Pass, ...]:
     """One pass, or two where the request asks for a coarse one and the picture is large enough.
 
+    The first begins from noise alone, or from the request's picture under noise of its strength.
+
     Args:
         size: (width_px, height_px) that is drawn.
         multiple_px: What sides are multiples of.
     """
     steps = request.num_inference_steps
-    direct = tuple(np.linspace(1.0, 1.0 / steps, steps).tolist())
+    if request.init is None:
+        first_sigmas, is_literal = tuple(np.linspace(1.0, 1.0 / steps, steps).tolist()), False
+    else:
+        first_sigmas, is_literal = redraw_sigmas(steps, request.init.strength), True
     coarse = coarse_size(entry, size, multiple_px=multiple_px)
-    if not request.coarse_first or coarse is None:
-        return (Pass(size, direct, False, 0),)
-    return Pass(coarse, direct, False, 0), Pass(size, redraw_sigmas(steps, request.coarse_first), True, steps)
+    # A picture that is changed less than the second pass would change it gains nothing from a first one.
+    if not request.coarse_first or coarse is None or first_sigmas[0] <= request.coarse_first:
+        return (Pass(size, first_sigmas, is_literal, 0),)
+    second = Pass(size, redraw_sigmas(steps, request.coarse_first), True, len(first_sigmas))
+    return Pass(coarse, first_sigmas, is_literal, 0), second
 
 
 def coarse_size(entry: ModelEntry, size: tuple[int, int], *, multiple_px: int) -> tuple[int, int] | None:

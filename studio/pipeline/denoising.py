@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from finetune.drawing.coarse_to_fine import enlarged, sigmas_as_they_stand
+from finetune.drawing.coarse_to_fine import enlarged, filling, sigmas_as_they_stand, under_noise
 from finetune.drawing.rope_extrapolation import extrapolated
 from finetune.drawing.speed_names import RopeMethod, SpeedOptions
 from finetune.drawing.speed_options import sped_up
@@ -60,8 +61,12 @@ class Denoising:
         passes: Sequence[Pass],
         latents_path: Path | None,
         on_progress: OnProgress | None,
+        *,
+        begins_from: Path | None = None,
     ) -> None:
+        """`begins_from`: the file of the request's picture to begin from; `latents_path`: where to save and resume."""
         self.opened, self.request, self.passes = opened, request, passes
+        self.begins_from = begins_from
         self.path, self.on_progress = latents_path, on_progress
         self.first_step = 0
         self.timings_s = {"encode_prompt": 0.0, "denoise": 0.0}
@@ -81,8 +86,7 @@ class Denoising:
             if saved is not None and one.first < saved.step:
                 latents, taken = saved.latents, saved.step - one.first
             elif latents is None or before is None:
-                family, pipeline = self.opened.family, self.opened.pipeline
-                latents = family.initial_latents(pipeline, *one.size, seed=self.request.seed)
+                latents = self._begun(one)
             else:
                 latents = self._enlarged(latents, before, one)
             if taken < len(one.sigmas):
@@ -144,6 +148,19 @@ class Denoising:
         self.timings_s["denoise"] += time.perf_counter() - self.encoded
         finished: Tensor = done.images
         return finished
+
+    def _begun(self, one: Pass) -> Tensor:
+        """What the first pass begins with: noise, or the request's picture under noise; packed, on the CPU."""
+        family, pipeline, seed = self.opened.family, self.opened.pipeline, self.request.seed
+        if self.begins_from is None:
+            return family.initial_latents(pipeline, *one.size, seed=seed)
+        started = time.perf_counter()
+        self.report(Progress("encoding picture", 0, self.passes[-1].end, None, None))
+        with Image.open(self.begins_from, formats=("PNG",)) as picture:
+            image = filling(picture, one.size)
+        found = under_noise(family, pipeline, image, sigma=one.sigmas[0], seed=seed)
+        self.timings_s["encode_picture"] = time.perf_counter() - started
+        return found
 
     def _enlarged(self, latents: Tensor, small: Pass, large: Pass) -> Tensor:
         """The small picture at full size, under as much noise as the large pass begins with; packed, on the CPU."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from finetune.memory.peak import forget_peak, peak_bytes
+from studio.home.init_images import require_init_image
 from studio.memory_rungs import Rung
 from studio.models.lookup import check_options
 from studio.pipeline.coarse_first import plan_passes
@@ -35,7 +36,8 @@ class RenderResult:
     image: NDArray[np.uint8]  # (height_px, width_px, 3)
     latents: Tensor  # (1, C, h, w) normalised, on the CPU
     timings_s: dict[str, float]
-    """encode_prompt, denoise, decode, and enlarge between two passes; of this run alone if it was resumed."""
+    """encode_prompt, denoise, decode, enlarge between two passes, and encode_picture of one to begin from; of this run
+    alone if it was resumed."""
 
     peak_memory_mib: float
     """CPU: the process's greatest resident size, of this render on Linux, else so far. CUDA: what was allocated."""
@@ -57,24 +59,25 @@ def render(
     request: RenderRequest,
     *,
     latents_path: Path | None = None,
-    adapter_root: Path | None = None,
+    home: Path | None = None,
     on_progress: OnProgress | None = None,
     gave_up: tuple[Rung, ...] = (),
 ) -> RenderResult:
     """Draw one picture.
 
-    `adapter_root` is where relative paths of the request's adapters begin. `latents_path` is where the latents are
-    saved every few steps, and read from if they are there already.
+    `home` is where relative paths of the request's adapters begin and where its picture to begin from is kept.
+    `latents_path` is where the latents are saved every few steps, and read from if they are there already.
     Raises RenderCancelled within one step, or one block of the decoder, of `on_progress` answering False.
     """
     forget_peak(opened.device)
     _refuse_too_few_steps(opened, request)
     check_options(opened.entry, rope=request.rope, speed=request.speed)
     size = _drawn_size(opened, request)
-    opened.adapters.wear(opened.pipeline, opened.family.name, request.adapters, adapter_root)
+    begins_from = None if request.init is None else require_init_image(home, request.init)
+    opened.adapters.wear(opened.pipeline, opened.family.name, request.adapters, home)
     multiple_px = opened.family.geometry(opened.pipeline).multiple_px
     passes = plan_passes(request, opened.entry, size, multiple_px=multiple_px)
-    drawing = Denoising(opened, request, passes, latents_path, on_progress)
+    drawing = Denoising(opened, request, passes, latents_path, on_progress, begins_from=begins_from)
     latents = drawing.run()
     started = time.perf_counter()
     decoding = Progress("decoding", 0, 1, None, drawing.pace.decode_s(size))

@@ -32,6 +32,8 @@ def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) 
         yield f"{title} takes no guidance; {request.guidance_scale:g} was not used."
     yield from _unread(opened, "prompt", request.prompt)
     yield from _unread(opened, "negative prompt", negative)
+    if request.init is not None:
+        yield f"Begun from a picture, at a noise level of {request.init.strength:g}."
     if len(passes) > 1:
         small = passes[0].size
         yield (

@@ -99,7 +99,6 @@ class RenderJobs:
             home=self.workspace.root,
             open_model=lambda rung: self._open(job, entry, rung),
             latents_path=saved,
-            adapter_root=self.workspace.root,
             on_progress=lambda progress, preview: self._report(job, progress, preview),
             say=lambda sentence: say(f"job {job.id}: {sentence}"),
         )

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from finetune.json_text import parse_json
+from finetune.whole_text import shortened
+from studio.init_image import InitImage
 from studio.pictures.foreign_text.reading import Reading
 from studio.pictures.record import PictureRecord
 
@@ -24,6 +26,7 @@ _IN_ONE_LINE = re.compile(r"\s(?=Negative prompt:|Steps: *\d+ *[,|])")
 _AFTERWARDS = ("Template:", "Negative Template:", "Wildcard prompt:", "Civitai resources:")
 """What extensions and sites add below the values."""
 
+_INIT = ("Init image", "Init image strength")
 _NAMES = {
     "Steps": "num_inference_steps",
     "CFG scale": "guidance_scale",
@@ -41,6 +44,8 @@ def format_parameters(record: PictureRecord) -> str:
         "CFG scale": f"{settings.guidance_scale:g}",
         "Seed": settings.seed,
         "Denoising strength": settings.coarse_first or None,
+        "Init image": None if settings.init is None else settings.init.id,
+        "Init image strength": None if settings.init is None else f"{settings.init.strength:g}",
         "Size": f"{settings.width_px}x{settings.height_px}",
         "Model hash": record.model.weights_hash or None,
         "Model": settings.model,
@@ -113,7 +118,9 @@ def _tool(pairs: Mapping[str, str]) -> str:
 def _take_pairs(found: Reading, pairs: Mapping[str, str]) -> None:
     distilled = "Distilled CFG Scale" in pairs
     for key, value in pairs.items():
-        if key == "Size":
+        if key in _INIT and found.tool == "Diffusion-4K Studio":
+            _take_init(found, pairs)
+        elif key == "Size":
             width, _, height = value.lower().partition("x")
             found.take_size(width, height, called=key)
         elif key == "Distilled CFG Scale":
@@ -126,6 +133,16 @@ def _take_pairs(found: Reading, pairs: Mapping[str, str]) -> None:
             found.take(_NAMES[key], value, called=key)
         else:
             found.leave(key, value)
+
+
+def _take_init(found: Reading, pairs: Mapping[str, str]) -> None:
+    """Both or neither: a strength without a picture says nothing."""
+    try:
+        init = InitImage(pairs.get(_INIT[0], ""), float(pairs.get(_INIT[1], "")))
+    except ValueError as error:
+        found.left_out[_INIT[0]] = f"{shortened(pairs.get(_INIT[0], ''))} ({error})"
+    else:
+        found.values["init"] = {"id": init.id, "strength": init.strength}
 
 
 def _is_hires(pairs: Mapping[str, str]) -> bool:

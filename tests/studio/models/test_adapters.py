@@ -62,7 +62,7 @@ def opened(sd3_folder: Path) -> OpenedModel:
 
 
 def drawn(opened: OpenedModel, request: RenderRequest, root: Path) -> np.ndarray:
-    return render(opened, request, adapter_root=root).image.astype(int)
+    return render(opened, request, home=root).image.astype(int)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_record_and_notes(opened: OpenedModel, adapters: Path, quick: Any, tmp_p
     state = load_file(adapters / SECOND) | {"lora_te1_x.alpha": torch.ones(())}
     save_file(state, tmp_path / "odd.safetensors")
     request = quick(AdapterUse(OIL, 0.5), AdapterUse(str(tmp_path / "odd.safetensors")))
-    result = render(opened, request, adapter_root=adapters)
+    result = render(opened, request, home=adapters)
     assert result.notes == ("Of odd.safetensors, 1 keys fit nothing here and were not used.",)
     record = json.loads(json.dumps(drawn_record(opened, request, result).to_dict()))
     assert record["settings"]["adapters"][0] == {"path": OIL, "weight": 0.5}
