@@ -147,7 +147,13 @@ def serve(settings: Settings) -> None:
         logging.getLogger("uvicorn.error").addFilter(is_no_cancelled_task)
         worker.start()
         stack.callback(worker.stop)
-        sweep = UploadSweep(workspace.uploads, older_s=KEPT_OF_VISITORS_S if settings.hosted else KEPT_S)
+        sweep = UploadSweep(
+            workspace.uploads,
+            older_s=KEPT_OF_VISITORS_S if settings.hosted else KEPT_S,
+            init_images_of=workspace.root
+            if settings.hosted
+            else None,  # on one's own machine they are one's own
+        )
         sweep.start()
         stack.callback(sweep.stop)
         print(f"Diffusion-4K Studio is at {address} (home: {workspace.root})", flush=True)

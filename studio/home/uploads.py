@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from studio.home.init_images import forget_init_images
+
 HOUR_S = 3_600.0
 KEPT_S, KEPT_OF_VISITORS_S = 7 * 24 * HOUR_S, 24 * HOUR_S
 """On one's own machine, and on a public host."""
@@ -37,11 +39,13 @@ def forget_uploads(folder: Path, *, older_s: float, now: Callable[[], float] = t
 class UploadSweep:
     """Forgets old uploads now and every hour, until it is stopped."""
 
-    def __init__(self, folder: Path, *, older_s: float, every_s: float = HOUR_S) -> None:
+    def __init__(
+        self, folder: Path, *, older_s: float, init_images_of: Path | None = None, every_s: float = HOUR_S
+    ) -> None:
+        """`init_images_of`: a home whose pictures to begin from are forgotten as well."""
         self._ended = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(folder, older_s, every_s), name="uploads", daemon=True
-        )
+        given = (folder, older_s, init_images_of, every_s)
+        self._thread = threading.Thread(target=self._run, args=given, name="uploads", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -50,8 +54,10 @@ class UploadSweep:
         self._ended.set()
         self._thread.join()
 
-    def _run(self, folder: Path, older_s: float, every_s: float) -> None:
+    def _run(self, folder: Path, older_s: float, init_images_of: Path | None, every_s: float) -> None:
         while True:
             forget_uploads(folder, older_s=older_s)
+            if init_images_of is not None:
+                forget_init_images(init_images_of, older_s=older_s)
             if self._ended.wait(every_s):
                 return

@@ -1,7 +1,8 @@
 // A file that is dropped anywhere on a tab reaches the field of that tab which takes files; a miss never leaves the page.
 (() => {
   const FIELDS = [
-    ["#drop", "Drop it to restore its settings"],
+    ["#drop", "Drop it to restore its settings, or onto the field that begins from it"],
+    ["#init-drop", "Drop it to begin from it"],
     ["#inspect-drop", "Drop it to look into it"],
     ["#compare-files", "Drop it to measure it"],
     ["#dataset-drop", "Drop a zip to unpack it as a dataset"],

@@ -12,6 +12,7 @@ from studio.memory_rungs import RUNG_TITLES
 from studio.models.catalogue import CATALOGUE
 from studio.render_request import MAX_COARSE_FIRST, MAX_GUIDANCE, MAX_STEPS, SPEED_CHOICES
 from studio.ui.components import Drawn
+from studio.ui.generate.init_picture import InitPicture
 from studio.ui.generate.lora_fits import LoraFits
 from studio.ui.generate.lora_stack import LoraServer, LoraStack
 from studio.ui.generate.notes import model_choices
@@ -50,6 +51,7 @@ class Controls:
     rope: gr.Dropdown
     speed: gr.Dropdown
     memory: gr.Dropdown
+    init: InitPicture
 
     def widgets(self) -> list[Any]:
         return [getattr(self, name) for name in CONTROL_NAMES]
@@ -101,6 +103,9 @@ class Rail:
     """Why Generate took nothing; gone with the next change."""
 
     drop: gr.File
+    init_drop: gr.File
+    """Takes a picture to begin from; in sight while there is none."""
+
     generate: gr.Button
 
     def form(self) -> list[Any]:
@@ -140,6 +145,15 @@ def build_controls() -> Rail:
             model_note = gr.Markdown(elem_classes="note", elem_id="model-note")
             open_models = gr.Button(
                 "Open Models", size="sm", elem_classes="plain-button", elem_id="open-models"
+            )
+            init = InitPicture(elem_id="init", padding=False)
+            init_drop = gr.File(
+                label="Drop a picture here to begin from it",
+                file_types=["image"],
+                type="filepath",
+                height=52,
+                elem_classes="drop",
+                elem_id="init-drop",
             )
             sizes = gr.Radio(
                 list(PRESETS), value=preset, label="Size", elem_classes="segments thirds", elem_id="size"
@@ -246,8 +260,9 @@ def build_controls() -> Rail:
         generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
     controls = Controls(
         prompt, as_list, negative_prompt, model, sizes, width, height, steps, guidance, coarse_first, seed,
-        seed_mode, count, adapters, rope, speed, memory,
+        seed_mode, count, adapters, rope, speed, memory, init,
     )  # fmt: skip
     return Rail(
-        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, restored, refusal, drop, generate,
+        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, restored, refusal, drop,
+        init_drop, generate,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from finetune.whole_text import shortened
 from studio.home.settings import Settings
 from studio.memory.fit_note import fit_note
 from studio.memory.free import free_memory
@@ -21,6 +22,7 @@ from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.render_request import NUM_SEEDS, RenderRequest, SeedMode, expand_requests
 from studio.ui.generate.choices import chosen_size, entered, size_said
+from studio.ui.generate.init_picture import InitContent, init_of
 from studio.ui.generate.lora_stack import (
     LoraContent,
     LoraOption,
@@ -84,6 +86,7 @@ class GenerateHandlers:
         rope: str,
         speed: list[str] | None,
         memory: str,
+        init: InitContent,
         watch: Plain | None,
     ) -> tuple[Any, ...]:
         """Put the renders in the queue and watch them; the form's seed becomes the one to go on from.
@@ -108,6 +111,7 @@ class GenerateHandlers:
             rope=rope,
             speed=",".join([] if speed is None else speed),
             memory=memory,
+            init=init_of(init, self.jobs.viewer()),
         )
         requests = at_strengths(requests, strengths_of(adapters.strengths))
         admit(requests[0], self.settings)  # the others differ in prompt, seed and weights alone
@@ -134,6 +138,7 @@ class GenerateHandlers:
         count: int,
         adapters: LoraContent,
         memory: str,
+        init: InitContent,
     ) -> str:
         """What Generate would take; empty where the size or the model has a trouble of its own, told elsewhere."""
         try:
@@ -149,12 +154,15 @@ class GenerateHandlers:
                 adapters=adapters_of(adapters),
                 seed=0,
                 memory=memory,
+                init=init_of(init, self.jobs.viewer()),
             )
             home = self.gallery.workspace.root
             note = fit_note(entry, request, free_memory(Path.home()), home, num_pictures=int(count))
         except ValueError:
             return ""
         what = f"<span class='fit-what'>{plain_text(entry.title)} · {width_px} × {height_px} px · </span>"
+        if init.id:
+            what += f"Over {plain_text(shortened(init.title))} · "
         return what + (warning(note.text) if note.is_warning else plain_text(note.text))
 
     def show(self, watch: Watch) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""From a picture's settings back to the form: remix, use seed, use all, and dropped files."""
+"""From a picture's settings back to the form: remix, redraw, use seed, use all, and dropped files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any
 import gradio as gr
 
 from finetune.whole_text import shortened
+from metrics.pictures import MAX_MEGAPIXELS
+from studio.home.init_images import is_of, keep_init_image
 from studio.home.settings import Settings
+from studio.init_image import InitImage
 from studio.models.adapters import resolve_adapter
 from studio.models.lookup import find_model
 from studio.pictures.gallery import Gallery
 from studio.pictures.settings_reader import STUDIO, PictureSettings, read_settings, settings_of_record
 from studio.ui.generate.controls import CONTROL_NAMES
+from studio.ui.generate.init_picture import InitContent, content_of
 from studio.ui.generate.lora_stack import restored_stack
 from studio.ui.generate.notes import model_note, size_note
 from studio.ui.generate.restored import restored_note
 from studio.ui.generate.sizes import preset_of
 from studio.ui.messages import shows_errors
 from studio.ui.parts.details.details import DetailsContent, details_of_picture
-from studio.ui.parts.refusal import refusal
+from studio.ui.parts.refusal import NOTHING_REFUSED, refusal
 
 Plain = dict[str, Any]
 _MAX_REASON = 300
@@ -47,6 +51,8 @@ class Restorer:
             return (gr.skip(), details, gr.skip(), *form_updates())
         found = settings_of_record(picture.record, picture.width_px, picture.height_px)
         form, left_out = self.wanted(action, found)
+        if action == "redraw":
+            form["init"] = self.kept(picture.path, title=picture.path.name)
         return (gr.Tabs(selected="generate"), gr.skip(), restored_note(left_out), *form_updates(**form))
 
     def drop(self, path: str | None) -> tuple[Any, ...]:
@@ -62,15 +68,39 @@ class Restorer:
         note = restored_note([*left_out, *found.left_out_lines()], source=f"{Path(path).name}{written}")
         return (None, note, *form_updates(**form))
 
+    @shows_errors
+    def begin_from(self, path: str | None) -> tuple[Any, Any, Any]:
+        """A picture that was dropped to begin from: (the drop zone emptied, the form's picture, a refusal or none)"""
+        if path is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            return None, self.kept(Path(path), title=Path(path).name), NOTHING_REFUSED
+        except ValueError as error:
+            return None, gr.skip(), refusal(str(error))
+
+    def kept(self, path: Path, *, title: str) -> InitContent:
+        """The form's picture to begin from, kept for whoever asks. ValueError for one that cannot be."""
+        home, most = self.gallery.workspace.root, MAX_MEGAPIXELS
+        if self.settings.hosted:
+            most = min(most, self.settings.max_megapixels)
+        init = keep_init_image(home, path, owner=self.gallery.viewer(), max_megapixels=most)
+        return content_of(home, init, title=title)
+
+    def kept_before(self, init: InitImage) -> InitContent:
+        """What a picture of ours began from. ValueError where it is not there, or was handed in by somebody else."""
+        if not is_of(init.id, self.gallery.viewer()):
+            raise ValueError("it is not kept here")
+        return content_of(self.gallery.workspace.root, init, title="the picture it began from")
+
     def wanted(self, action: str, found: PictureSettings) -> tuple[Plain, list[str]]:
         """(what of a picture's settings an action takes over, as form values; what is left out, and why)"""
         settings = found.values
         if action == "use_seed":
             return {"seed": settings["seed"], "seed_mode": "fixed"}, []
-        if action not in ("remix", "use_all"):
+        if action not in ("remix", "use_all", "redraw"):
             raise ValueError(f"unknown action {action!r}; reload the page")
-        if action == "remix":
-            settings = {name: value for name, value in settings.items() if name != "seed"}
+        unwanted = {"use_all": (), "remix": ("seed",), "redraw": ("seed", "init")}[action]
+        settings = {name: value for name, value in settings.items() if name not in unwanted}
         form, left_out = self.as_form(settings)
         return form, [*left_out, *found.left_out_lines()]
 
@@ -92,6 +122,14 @@ class Restorer:
             form.setdefault("coarse_first", 0.0)
             form.setdefault("rope", "none")
             form["speed"] = [name for name in str(form.get("speed", "")).split(",") if name]
+        if "init" in settings or "num_inference_steps" in form:
+            form["init"] = InitContent()
+        if settings.get("init") is not None:
+            init = InitImage(**settings["init"])
+            if trouble := _trouble(self.kept_before, init):
+                left_out.append(f"the picture it began from, at {init.strength:g} ({trouble})")
+            else:
+                form["init"] = self.kept_before(init)
         here = []
         for adapter in settings.get("adapters", ()):
             path = str(adapter["path"])

@@ -106,7 +106,7 @@ def wire_generate_tab(
     entered = [controls.preset.input, controls.width_px.input, controls.height_px.input]
     gr.on(entered, size_said, size, rail.size_note, trigger_mode="always_last", **UNQUEUED)
     takes: list[Any] = [
-        *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory)
+        *(controls.model, *size, *numbers, controls.count, controls.adapters, controls.memory, controls.init)
     ]
     after(demo.load, *(widget.change for widget in takes)).then(
         handlers.fit_note,
@@ -119,6 +119,9 @@ def wire_generate_tab(
     gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **UNQUEUED)
     gr.on([widget.change for widget in widgets], None, None, rail.refusal, js="() => ''", **UNQUEUED)
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, rail.restored, *rail.form()], **QUEUED)
+    rail.init_drop.upload(
+        restorer.begin_from, rail.init_drop, [rail.init_drop, controls.init, rail.refusal], **QUEUED
+    )
     rail.generate.click(None, None, rail.restored, js="() => ''", **UNQUEUED)
 
     for answered in (

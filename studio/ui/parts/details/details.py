@@ -34,7 +34,7 @@ class DetailsContent(GradioModel):
 
 
 class PictureDetails(Drawn):
-    """Events: act (action "remix", "use_seed", "use_all", "star" or "unstar", and id), inspect (ids)."""
+    """Events: act (action "remix", "redraw", "use_seed", "use_all", "star" or "unstar", and id), inspect (ids)."""
 
     data_model = DetailsContent
     scripts = ("picture_details.js",)
@@ -47,6 +47,8 @@ class PictureDetails(Drawn):
     <button class="text-button details-copy" type="button" aria-label="Copy the prompt">Copy</button></div>
   <div class="details-actions">
     <button class="plain-button details-remix" type="button" title="All settings but the seed">Remix</button>
+    <button class="plain-button details-redraw" type="button"
+      title="Begin the next picture from this one, with its settings">Redraw</button>
     <button class="plain-button details-seed" type="button" title="Only the seed">Use seed</button>
     <button class="plain-button details-all" type="button" title="All settings and the seed">Use all</button>
     <button class="plain-button details-inspect" type="button"

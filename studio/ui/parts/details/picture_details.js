@@ -4,6 +4,7 @@ const part = (name) => details.querySelector(`.details-${name}`);
 const act = (action) => trigger("act", { action, id: props.value.id });
 
 part("remix").addEventListener("click", () => act("remix"));
+part("redraw").addEventListener("click", () => act("redraw"));
 part("seed").addEventListener("click", () => act("use_seed"));
 part("all").addEventListener("click", () => act("use_all"));
 part("inspect").addEventListener("click", () => trigger("inspect", { ids: [props.value.id] }));
