@@ -116,7 +116,18 @@ def submit(visitor: Visitor, **changes: Any) -> dict[str, Any]:
     data = [usual[number]["props"].get("value") for number in event["inputs"]]
     names = (
         *("prompt", "as_list", "negative", "model", "preset", "width", "height", "steps", "guidance"),
-        *("coarse_first", "seed", "seed_mode", "count", "adapters", "rope", "speed", "memory", "watch"),
+        *(
+            "coarse_first",
+            "seed",
+            "seed_mode",
+            "count",
+            "adapters",
+            "rope",
+            "speed",
+            "memory",
+            "init",
+            "watch",
+        ),
     )
     form = dict(zip(names, data, strict=True))
     form |= {"prompt": PROMPT, "preset": "custom", "width": 256, "height": 256, "steps": 2, "watch": None}

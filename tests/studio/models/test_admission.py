@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from studio.cli.main import app
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
+from studio.init_image import InitImage
 from studio.models.admission import admit
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest
 from studio.rendering.job import RenderJobs
 from studio.ui.generate.handlers import GenerateHandlers
+from studio.ui.generate.init_picture import InitContent
 from studio.ui.generate.lora_stack import LoraContent, LoraRow
 from tests.studio.ui.conftest import a_request
 
@@ -31,6 +33,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "positions": ({"rope": "yarn"}, "positions yarn are for FLUX models, Micro-4K (bundled) is none"),
     "speed": ({"speed": "first_block_cache:0.1"}, "first_block_cache are for FLUX models"),
     "lora": ({"adapters": (AdapterUse("/nowhere/a.safetensors"),)}, "/nowhere/a.safetensors is missing"),
+    "init": ({"init": InitImage(f"{'0' * 12}-{'1' * 32}")}, "the picture to begin from is no longer kept"),
     "fetched": ({"model": "sd3-medium"}, "Stable Diffusion 3 Medium is gated: accept its licence"),
 }
 
@@ -80,12 +83,13 @@ def test_page_command_line_and_worker_refuse_alike(
             3.0,
             0.0,
         ),
-        *(7, "fixed", 1, loras, request.rope, [request.speed] if request.speed else [], "auto", None),
+        *(7, "fixed", 1, loras, request.rope, [request.speed] if request.speed else [], "auto"),
+        *(InitContent() if request.init is None else InitContent(id=request.init.id), None),
     )
     assert refusal(words, lambda: handlers.submit(*form)) == sentence
     assert len(jobs.jobs()) == 1, "the page queued what it refused"
-    if "megapixels" in words:
-        return  # the command line is on one's own machine, whose limit is another
+    if "megapixels" in words or request.init is not None:
+        return  # the command line is on one's own machine, whose limit is another, and is given a file
     size = f"{request.width_px}x{request.height_px}"
     done = CliRunner().invoke(
         app,

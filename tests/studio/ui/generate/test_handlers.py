@@ -14,6 +14,7 @@ from studio.queue.table import JobTable
 from studio.ui.generate import handlers as handlers_module
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.handlers import GenerateHandlers
+from studio.ui.generate.init_picture import InitContent
 from studio.ui.generate.lora_stack import LoraContent
 from studio.ui.generate.watching import Watch
 from tests.studio.ui.conftest import add_picture, finish, submit
@@ -36,6 +37,7 @@ FORM: dict[str, Any] = {
     "rope": "none",
     "speed": [],
     "memory": "auto",
+    "init": InitContent(),
 }
 
 

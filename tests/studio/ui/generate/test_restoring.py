@@ -31,8 +31,10 @@ from studio.render_request import (
     AdapterUse,
     expand_requests,
 )
+from studio.ui.components import Drawn
 from studio.ui.generate.controls import CONTROL_NAMES, build_controls
-from studio.ui.generate.lora_stack import LoraContent, LoraStack
+from studio.ui.generate.init_picture import InitContent
+from studio.ui.generate.lora_stack import LoraContent
 from studio.ui.generate.restored import NOTHING_LEFT_OUT
 from studio.ui.generate.restoring import Restorer, form_updates
 from tests.studio.ui.conftest import a_request, add_picture
@@ -82,6 +84,7 @@ def test_use_all_takes_every_setting(restorer: Restorer, gallery: Gallery) -> No
         "rope": "none",
         "speed": [],
         "memory": "auto",
+        "init": InitContent(),
     }
 
 
@@ -263,7 +266,7 @@ def test_a_form_takes_whatever_a_request_takes(
     entered = {}
     for name, widget, value in zip(CONTROL_NAMES, form_widgets, form, strict=False):
         payload = widget.postprocess(value)
-        entered[name] = value if isinstance(widget, LoraStack) else widget.preprocess(payload)
+        entered[name] = value if isinstance(widget, Drawn) else widget.preprocess(payload)
     (again,) = expand_requests(
         prompts=entered["prompt"],
         as_list=entered["as_list"],
@@ -272,7 +275,7 @@ def test_a_form_takes_whatever_a_request_takes(
         **{
             name: value
             for name, value in entered.items()
-            if name not in ("prompt", "as_list", "preset", "speed", "adapters")
+            if name not in ("prompt", "as_list", "preset", "speed", "adapters", "init")
         },
     )
     assert again == request
