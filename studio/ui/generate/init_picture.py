@@ -44,12 +44,11 @@ class InitPicture(Drawn):
   <div class="init-about">
     <p class="init-what">Begin from <b class="init-title"></b></p>
     <p class="init-size"></p>
-    <label class="init-strength"><span>Strength</span>
-      <input type="range" min="{MIN_STRENGTH:g}" max="{MAX_STRENGTH:g}" step="0.05"
-        title="How much is drawn anew: low keeps the picture, high keeps little but its colours">
-      <output></output></label>
   </div>
   <button class="text-button init-away" type="button" title="Take it away" aria-label="Take it away">×</button>
+  <label class="init-strength"><span>Strength</span>
+    <input type="range" min="{MIN_STRENGTH:g}" max="{MAX_STRENGTH:g}" step="0.05"><output></output></label>
+  <p class="init-hint">Low keeps the picture, high keeps little but its colours.</p>
 </section>
 """
 
