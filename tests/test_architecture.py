@@ -39,7 +39,7 @@ finetune.loop
 finetune.dry_run
 finetune.train
 finetune.micro
-studio.memory_rungs
+studio.memory_rungs studio.init_image
 studio.home
 studio.render_request
 studio.models studio.queue studio.comparison

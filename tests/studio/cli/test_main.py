@@ -73,6 +73,45 @@ def test_without_out_it_goes_to_the_gallery(sd3_folder: Path, tmp_path: Path) ->
     assert "missing" in d4k("gallery", "--home", tmp_path).stdout
 
 
+def test_a_picture_to_begin_from(sd3_folder: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (300, 200), (200, 80, 20)).save(tmp_path / "boat.png")
+    begun = ("--init", tmp_path / "boat.png", "--strength", 0.35, "--seed", 7, "--home", tmp_path / "home")
+    done = render(sd3_folder, *begun, "--json", "--out", tmp_path / "a.png")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["settings"]["init"]["strength"] == 0.35
+    assert told["notes"][0] == "Begun from a picture, at a noise level of 0.35."
+    assert render(sd3_folder, *begun, "--out", tmp_path / "b.png").exit_code == 0
+    assert render(sd3_folder, "--seed", 7, "--out", tmp_path / "c.png").exit_code == 0
+    a, b, c = (pixels(tmp_path / f"{name}.png") for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--init", "nowhere.png"), "nowhere.png"),
+        (("--init", __file__), "test_main.py"),
+        (
+            ("--init", "boat.png", "--strength", 1),
+            "strength of an init image must lie between 0.05 and 0.95, got 1",
+        ),
+    ],
+)
+def test_nothing_to_begin_from(
+    sd3_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[object, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (300, 200)).save(tmp_path / "boat.png")
+    done = render(sd3_folder, *words, "--home", tmp_path / "home")
+    assert (done.exit_code, sentence in " ".join(done.output.split())) == (2, True), done.output
+
+
 def test_several_pictures_for_one_file_are_numbered(sd3_folder: Path, tmp_path: Path) -> None:
     render(sd3_folder, "--count", 2, "--out", tmp_path / "sea.png")
     assert sorted(os.listdir(tmp_path)) == ["sea-1.png", "sea-2.png"]

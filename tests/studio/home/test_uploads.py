@@ -64,3 +64,15 @@ def test_the_sweep_looks_again_until_it_is_stopped(tmp_path: Path) -> None:
         assert not path.parent.exists()
     sweep.stop()
     assert sent(tmp_path, "last.png", age_s=long_ago_s).exists()
+
+
+def test_pictures_to_begin_from_go_where_that_is_wished(tmp_path: Path) -> None:
+    image = tmp_path / "home" / "init" / "0-1.png"
+    image.parent.mkdir(parents=True)
+    for home in (None, tmp_path / "home"):
+        image.write_bytes(b"1")
+        os.utime(image, (time.time() - 500,) * 2)
+        sweep = UploadSweep(tmp_path / "uploads", older_s=100.0, init_images_of=home, every_s=60.0)
+        sweep.start()
+        sweep.stop()  # its first look is done
+        assert image.exists() == (home is None)
