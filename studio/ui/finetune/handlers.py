@@ -62,15 +62,18 @@ class FinetuneHandlers:
             return (gr.skip(),) * 6
         return (*self.edited(charted, *values), source)
 
-    def typed(self, toml: str | None, charted: str) -> Values:
+    def typed(self, toml: str | None, charted: str, given: str) -> Values:
         """The TOML was changed: (sight, chart, verdict, what is charted, every field, the dataset). A wrong one leaves
-        the form."""
+        the form. The dataset is left to the room where the TOML names the one that was `given` to it before: another
+        may have been chosen there since."""
         try:
             config = config_of_toml(written(toml))
         except WrongSetting as error:
             untouched = (gr.skip(),) * (4 + len(FIELDS))
             return (FormSightContent(problem=str(error), key=error.key), *untouched)
         fields = shown_values(config)
+        if fields["data.source"] == given:
+            fields |= {"data.source": gr.skip()}
         return (sight_of(config), *chart(config, charted), *fields.values(), fields["data.source"])
 
     def open_page(self, toml: str | None) -> Values:

@@ -199,7 +199,11 @@ def _wire_form(tab: FinetuneTab, handlers: FinetuneHandlers, demo: gr.Blocks) ->
     chosen = [room.known.input, room.folder.submit, room.drop.upload, room.scan.click]
     gr.on(chosen, show_pictures, None, tab.views, **UNQUEUED)
     form.toml.input(
-        handlers.typed, [form.toml, tab.charted], tab.filled()[1:], trigger_mode="always_last", **UNQUEUED
+        handlers.typed,
+        [form.toml, tab.charted, tab.given],
+        tab.filled()[1:],
+        trigger_mode="always_last",
+        **UNQUEUED,
     )
     form.recipe.input(handlers.choose_recipe, [form.recipe, *widgets], tab.filled(), **QUEUED_LAST)
     opened = demo.load(handlers.open_page, tab.memory, tab.filled(), **UNQUEUED)

@@ -111,17 +111,29 @@ def test_a_dataset_chosen_in_the_room_reaches_the_toml(handlers: FinetuneHandler
 def test_a_dataset_that_the_toml_named_leaves_what_is_typed_since(
     handlers: FinetuneHandlers, source: str
 ) -> None:
-    *_, given = handlers.typed(f'[data]\nsource = "{source}"', "")
+    *_, given = handlers.typed(f'[data]\nsource = "{source}"', "", "")
     assert given == source
     assert handlers.sourced(given, "", *values(data__source=source)) == (SKIP,) * 6
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_dataset_chosen_while_toml_was_read_stays(
+    handlers: FinetuneHandlers, source: str, named: bool
+) -> None:
+    """What the TOML names it has named before: the room may show another one by now."""
+    toml, before = (f'[data]\nsource = "{source}"', source) if named else ("[data]\nresolution_px = 128", "")
+    _, _, _, _, *fields, given = handlers.typed(toml, "", before)
+    assert (dict(zip(FIELDS, fields, strict=True))["data.source"], given) == (SKIP, SKIP)
+    _, _, _, _, *fields, given = handlers.typed(toml, "", "/another")
+    assert (dict(zip(FIELDS, fields, strict=True))["data.source"], given) == (before, before)
+
+
 def test_typed_toml_fills_the_form_or_is_told(handlers: FinetuneHandlers) -> None:
-    sight, _, verdict, _, *fields, _ = handlers.typed('[objective]\nkind = "wlf"\n', "")
+    sight, _, verdict, _, *fields, _ = handlers.typed('[objective]\nkind = "wlf"\n', "", "/a/dataset")
     assert sight == FormSightContent(silent=sight.silent)
     assert "sigma^2" in verdict
     assert config_of(dict(zip(FIELDS, fields, strict=True))).objective.kind == "wlf"
-    sight, *rest = handlers.typed("[objective]\nknid = 1", "")
+    sight, *rest = handlers.typed("[objective]\nknid = 1", "", "")
     assert "did you mean 'kind'" in sight.problem
     assert rest == [SKIP] * (4 + len(FIELDS))
 
@@ -129,7 +141,7 @@ def test_typed_toml_fills_the_form_or_is_told(handlers: FinetuneHandlers) -> Non
 def test_an_empty_editor_is_all_defaults(handlers: FinetuneHandlers) -> None:
     assert handlers.check(None, None) == handlers.check("", None)
     assert handlers.check(None, None).lines
-    assert handlers.typed(None, "")[0].problem == ""
+    assert handlers.typed(None, "", "")[0].problem == ""
     assert handlers.sourced("", "", *values()) == (SKIP,) * 6
 
 
