@@ -38,6 +38,8 @@ def test_axe_finds_nothing_serious(side: str, new_page: NewPage, server: Server)
     server.gallery.star(starred.id, True)
     page = new_page(server.url, color_scheme=side)
     open_studio(page, server)
+    page.locator("#details").get_by_role("button", name="Redraw").click()
+    expect(page.locator("#init .init")).to_be_visible()
     told = {}
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
@@ -61,6 +63,20 @@ def test_axe_finds_nothing_serious(side: str, new_page: NewPage, server: Server)
     assert not any(told.values()), "\n".join(
         f"{tab}: {line}" for tab, lines in told.items() for line in lines
     )
+
+
+@pytest.mark.parametrize("side", ["dark", "light"])
+def test_axe_finds_nothing_serious_before_there_is_a_picture(
+    side: str, new_page: NewPage, server: Server
+) -> None:
+    page = new_page(server.url, color_scheme=side)
+    open_studio(page, server)
+    told = {}
+    for tab in TABS:
+        page.get_by_role("tab", name=tab).click()
+        settled(page)
+        told[tab] = findings(page)
+    assert not any(told.values()), told
 
 
 def test_the_sheet_of_shortcuts(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,12 @@ def test_folders_are_sets_and_best_is_marked_only_where_real(compare: Page, tmp_
     best = page.locator(f"{TABLE} tbody tr", has_text="strong").locator("td.best")
     assert best.count() >= 1
     assert "in pairs" in page.locator(f"{TABLE} tbody").inner_text()
+    with page.expect_download() as taken:
+        page.locator("#compare-csv").click()
+    saved = list(csv.reader(taken.value.path().read_text(encoding="utf-8").splitlines()))
+    assert {Path(row[0]) for row in saved[1:]} == set(tmp_path.glob("*/*.png"))
+    glcm = [float(row[saved[0].index("glcm_score")]) for row in saved[1:]]
+    assert all(0 < value < 20 for value in glcm), "every picture's own, in full precision"
 
 
 def test_a_folder_that_is_none_is_refused_at_the_button_until_a_good_press(
