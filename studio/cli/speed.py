@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finetune.drawing.speed_names import CACHE, COMPILE, SpeedOptions
-from studio.cli.shared import one_sentence
+from studio.cli.shared import Home, one_sentence, settings_of
+from studio.home.disk import disk_words
+from studio.memory.speeds import FILE, keep_speed
 from studio.models.catalogue import CATALOGUE
 from studio.models.lookup import check_available, check_options, check_size, find_model
 from studio.render_request import RenderRequest, parse_size
@@ -32,9 +34,14 @@ def speed(
         typer.Option(help="compile, first_block_cache:0.08, attention:NAME, or some with commas."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per option.")] = False,
+    home: Home = None,
 ) -> None:
-    """Draw one picture exactly and with each option: seconds, PSNR and energy of the detail bands."""
+    """Draw one picture exactly and with each option: seconds, PSNR and energy of the detail bands.
+
+    The form of this home tells it from then on.
+    """
     with one_sentence():
+        root = settings_of(home).home
         entry = find_model(model)
         usual = [COMPILE] if entry.family == "sd3" else [COMPILE, f"{CACHE}:0.05", f"{CACHE}:0.1"]
         options = usual if option is None else [str(SpeedOptions.parse(text)) for text in option]
@@ -55,11 +62,15 @@ def speed(
         )
 
         from studio.pipeline.opening import load_pipeline, quiet_libraries
-        from studio.rendering.speed_report import reports
+        from studio.rendering.speed_report import measured, reports
 
         quiet_libraries()
-        for found in reports(load_pipeline(entry), request, options):
+        opened = load_pipeline(entry)
+        for found in reports(opened, request, options):
             typer.echo(json.dumps(found.to_dict()) if as_json else _line(found))
+            if found.option:
+                with disk_words(root / FILE):
+                    keep_speed(root, measured(found, opened, request))
 
 
 def _line(found: SpeedReport) -> str:

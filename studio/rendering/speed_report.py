@@ -6,6 +6,7 @@ Not here: the options (`finetune.drawing.speed_options`), the table (`studio.cli
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.drawing.speed_names import SpeedOptions
 from metrics.subbands import detail_energies, luma
+from studio.memory.speeds import SpeedMeasurement
 from studio.pipeline.draw import render
-from studio.pipeline.opening import OpenedModel
+from studio.pipeline.opening import OpenedModel, device_name
 from studio.render_request import RenderRequest
 
 LEVELS = 3
@@ -62,6 +65,22 @@ def reports(opened: OpenedModel, request: RenderRequest, options: Sequence[str])
             psnr(found.image, exact.image),
             band_ratios(found.image, exact.image),
         )
+
+
+def measured(found: SpeedReport, opened: OpenedModel, request: RenderRequest) -> SpeedMeasurement:
+    """What this machine keeps of it."""
+    shares = [ratio for ratio in found.band_ratios.values() if math.isfinite(ratio)] or [1.0]
+    return SpeedMeasurement(
+        time=round(time.time(), 1),
+        device=device_name(opened.device),
+        model=opened.entry.id,
+        option=str(SpeedOptions.parse(found.option)),
+        width_px=request.width_px,
+        height_px=request.height_px,
+        speed_up=found.speed_up,
+        psnr_db=None if math.isinf(found.psnr_db) else found.psnr_db,
+        detail=(min(shares), max(shares)),
+    )
 
 
 def psnr(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:

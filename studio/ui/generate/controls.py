@@ -96,6 +96,7 @@ class Rail:
     """Shown by controls.css where the note is of trouble."""
 
     fit_note: gr.Markdown
+    speed_note: gr.Markdown
     restored: gr.HTML
     """What a picture said that the form left out, and why; gone with the next picture and with Generate."""
 
@@ -238,6 +239,7 @@ def build_controls() -> Rail:
                     info="A cache changes the picture; `d4k speed` measures how much",
                     elem_id="speed",
                 )
+                speed_note = gr.Markdown(elem_classes="note", elem_id="speed-note")
             memory = gr.Dropdown(
                 [("Automatic", "auto"), *((title.capitalize(), rung) for rung, title in RUNG_TITLES.items())],
                 value="auto",
@@ -263,6 +265,6 @@ def build_controls() -> Rail:
         seed_mode, count, adapters, rope, speed, memory, init,
     )  # fmt: skip
     return Rail(
-        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, restored, refusal, drop,
-        init_drop, generate,
+        controls, lora_fits, examples, size_note, model_note, open_models, fit_note, speed_note, restored, refusal,
+        drop, init_drop, generate,
     )  # fmt: skip

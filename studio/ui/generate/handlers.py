@@ -32,6 +32,7 @@ from studio.ui.generate.lora_stack import (
     strengths_of,
 )
 from studio.ui.generate.notes import model_note, plain_text, warning
+from studio.ui.generate.speed_note import speed_note
 from studio.ui.generate.watching import Watch, finished, later, stage_view
 from studio.ui.messages import shows_errors
 from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
@@ -164,6 +165,10 @@ class GenerateHandlers:
         if init.id:
             what += f"Over {plain_text(shortened(init.title))} · "
         return what + (warning(note.text) if note.is_warning else plain_text(note.text))
+
+    def speed_note(self, model: str, chosen: list[str] | None) -> str:
+        """What the chosen speed options gave and cost here."""
+        return speed_note(self.gallery.workspace.root, model, chosen)
 
     def show(self, watch: Watch) -> tuple[Any, ...]:
         """A changed watch and what follows from it, in the order of GenerateTab.page()."""

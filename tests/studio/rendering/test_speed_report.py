@@ -13,11 +13,13 @@ import torch
 from typer.testing import CliRunner
 
 from studio.cli.main import app
+from studio.memory.speeds import last_speed
 from studio.models.lookup import find_model
 from studio.pipeline.draw import render
 from studio.pipeline.opening import OpenedModel, load_pipeline
 from studio.render_request import RenderRequest
 from studio.rendering.speed_report import band_ratios, psnr, reports
+from studio.ui.generate.speed_note import speed_note
 
 NewRequest = Callable[..., RenderRequest]
 
@@ -67,13 +69,21 @@ def test_a_cache_is_not_gone_on_with(flux: OpenedModel, new_request: NewRequest,
     np.testing.assert_array_equal(again.image, whole.image)
 
 
-def test_the_command(flux_folder: Path) -> None:
+def test_the_command(flux_folder: Path, tmp_path: Path) -> None:
     arguments = ["speed", "sea", "--model", str(flux_folder), "--size", "256x256", "--steps", "2", "--json"]
+    arguments += ["--home", str(tmp_path / "home")]
     done = CliRunner().invoke(app, [*arguments, "--option", "first_block_cache"])
     assert done.exit_code == 0, done.output
     exact, cached = [json.loads(line) for line in done.stdout.strip().splitlines()]
     assert exact["psnr_db"] is None
     assert cached["option"] == "first_block_cache:0.08"
+    kept = last_speed(tmp_path / "home", model=find_model(str(flux_folder)).id, option=cached["option"])
+    assert kept is not None
+    assert (kept.speed_up, kept.psnr_db, kept.width_px) == (cached["speed_up"], cached["psnr_db"], 256)
+    shares = cached["band_ratios"].values()
+    assert kept.detail == (min(shares), max(shares))
+    note = speed_note(tmp_path / "home", str(flux_folder), ["first_block_cache:0.08"])
+    assert note.replace("\\", "").startswith(f"Measured at 256 × 256 on {kept.device}: ")
 
 
 @pytest.mark.parametrize(
