@@ -22,37 +22,11 @@ from studio.home.workspace import Workspace
 from studio.pictures.gallery import Gallery
 from studio.queue.job import Job
 from studio.queue.table import JobTable
+from tests.emulated_spaces import EMULATED
 from tests.served_app import Visitor, served
 
 pytestmark = pytest.mark.process
 
-EMULATED = """
-import functools, json, os, pickle, sys
-
-assert "torch" not in sys.modules, "torch came before spaces"
-
-
-def GPU(task=None, *, duration=60, size=None):
-    def decorate(function):
-        @functools.wraps(function)
-        def lent(*args, **kwargs):
-            from gradio.context import LocalContext
-
-            args = pickle.loads(pickle.dumps(args))
-            seconds = duration(*args, **kwargs) if callable(duration) else duration
-            request = LocalContext.request.get(None)
-            with open(os.environ["TEST_LENT"], "a") as file:
-                file.write(json.dumps([seconds, request is not None and request.cookies["d4k-visitor"]]) + "\\n")
-            return pickle.loads(pickle.dumps(function(*args, **kwargs)))
-
-        return lent
-
-    return decorate if task is None else decorate(task)
-
-
-def gradio_auto_wrap(task):
-    return task
-"""
 PROMPT = "mountains at dusk, cloudy sky"
 
 
@@ -201,6 +175,34 @@ def test_files_are_for_their_owner_alone(space: Space, ada: Visitor, eve: Visito
     assert stolen.status_code == 404
 
 
+def test_files_of_others_are_no_uploads(space: Space, eve: Visitor, picture: str) -> None:
+    """Whoever calls an event says where a file lies; Gradio believes it of every folder that the studio serves."""
+    served = [
+        Gallery(Workspace(space.home)).get(picture).path,
+        *(space.home / "cache" / "previews").glob("*.jpg"),
+    ]
+    asked = 0
+    for event in eve.events():
+        kinds = [eve.components()[number]["type"] for number in event["inputs"]]
+        values = [eve.components()[number]["props"].get("value") for number in event["inputs"]]
+        for path in served if "file" in kinds else ():
+            sent = {"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+            many = {
+                number
+                for number in event["inputs"]
+                if eve.components()[number]["props"].get("file_count") != "single"
+            }
+            files = [
+                ([sent] if number in many else sent) if kind == "file" else value
+                for number, kind, value in zip(event["inputs"], kinds, values, strict=True)
+            ]
+            answer = eve.call(event, files)
+            assert not answer["success"], event["api_name"]
+            assert "was not sent by this browser" in json.dumps(answer), event["api_name"]
+            asked += 1
+    assert asked >= 10
+
+
 def test_strangers_neither_see_nor_touch(space: Space, ada: Visitor, eve: Visitor, picture: str) -> None:
     """Every event of the page with Ada's picture and job in each place where a name fits."""
     job = space.jobs.jobs()[0]
@@ -210,7 +212,7 @@ def test_strangers_neither_see_nor_touch(space: Space, ada: Visitor, eve: Visito
     wishes = [
         *(
             common | {"action": act, "id": picture}
-            for act in ("star", "trash", "use_all", "empty", "restore")
+            for act in ("star", "trash", "use_all", "redraw", "empty", "restore")
         ),
         *(
             common | {"action": act, "id": job.id}

@@ -1,13 +1,14 @@
-"""The base of the studio's own components: a gr.HTML whose value is a model and whose script draws it."""
+"""The bases of the studio's own components: a gr.HTML whose value is a model and whose script draws it, and uploads."""
 
 from __future__ import annotations
 
 from abc import ABCMeta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta, updateable
-from gradio.data_classes import GradioModel
+from gradio.data_classes import GradioModel, ListFiles
 
 from studio.ui.scripts import script
 
@@ -21,6 +22,24 @@ class WithoutStub(ComponentMeta):
                 attributes["__init__"]
             )  # gr.skip() rebuilds from what this keeps
         return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class SentFile(gr.File, metaclass=WithoutStub):
+    """Files that the browser has sent, and no others.
+
+    Gradio believes whoever calls an event where a file lies, if only that is a folder it serves, and pictures of other
+    visitors lie in such folders.
+    """
+
+    is_template = True  # looks as its parent does
+
+    def preprocess(self, payload: Any) -> Any:
+        for file in () if payload is None else payload if isinstance(payload, ListFiles) else (payload,):
+            if not Path(file.path).resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
+                raise gr.Error(
+                    "that file was not sent by this browser; choose it again", print_exception=False
+                )
+        return super().preprocess(payload)
 
 
 class Drawn(gr.HTML, metaclass=WithoutStub):

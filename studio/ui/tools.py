@@ -15,6 +15,7 @@ import gradio as gr
 
 from studio.comparison import measuring
 from studio.inspection.opened import tidy
+from studio.ui.components import SentFile
 from studio.ui.events import NOWHERE
 from studio.ui.messages import shows_errors
 
@@ -28,7 +29,7 @@ def build_tools(maps: Path, *, described: bool = True) -> None:
     answer all the same.
     """
     with gr.Group(visible=False):
-        picture = gr.File(type="filepath", label="picture")
+        picture = SentFile(type="filepath", label="picture")
         measuring_endpoints(picture, measures(maps), visibility="public" if described else "undocumented")
 
 

@@ -15,6 +15,7 @@ from studio.ui.benchmark.handlers import BenchmarkHandlers
 from studio.ui.benchmark.tab import BenchmarkView, build_benchmark_view
 from studio.ui.compare.handlers import USUAL_METRICS, CompareHandlers
 from studio.ui.compare.table import CompareTable
+from studio.ui.components import SentFile
 from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED
 from studio.ui.inspect.stage import Board, InspectStage
 from studio.ui.parts.details.settings_table import SettingsTable
@@ -59,7 +60,7 @@ def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
             keys = gr.Dropdown(
                 [], multiselect=True, label="Pictures of the gallery", elem_id="compare-pictures"
             )
-            files = gr.File(
+            files = SentFile(
                 file_count="multiple",
                 type="filepath",
                 show_label=False,

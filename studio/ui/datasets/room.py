@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.models.catalogue import CATALOGUE
+from studio.ui.components import SentFile
 from studio.ui.datasets.cache import CacheBox, CacheHandlers, build_cache_box, wire_cache_box
 from studio.ui.datasets.captions import (
     BulkEditor,
@@ -107,7 +108,7 @@ def build_dataset_choice(*, hosted: bool = False) -> DatasetChoice:
         visible=not hosted,
         elem_id="dataset-folder",
     )
-    drop = gr.File(
+    drop = SentFile(
         file_types=[".zip"],
         type="filepath",
         show_label=False,

@@ -11,7 +11,7 @@ from gradio.data_classes import GradioModel
 from studio.memory_rungs import RUNG_TITLES
 from studio.models.catalogue import CATALOGUE
 from studio.render_request import MAX_COARSE_FIRST, MAX_GUIDANCE, MAX_STEPS, SPEED_CHOICES
-from studio.ui.components import Drawn
+from studio.ui.components import Drawn, SentFile
 from studio.ui.generate.init_picture import InitPicture
 from studio.ui.generate.lora_fits import LoraFits
 from studio.ui.generate.lora_stack import LoraServer, LoraStack
@@ -148,7 +148,7 @@ def build_controls() -> Rail:
                 "Open Models", size="sm", elem_classes="plain-button", elem_id="open-models"
             )
             init = InitPicture(elem_id="init", padding=False)
-            init_drop = gr.File(
+            init_drop = SentFile(
                 label="Drop a picture here to begin from it",
                 file_types=["image"],
                 type="filepath",
@@ -247,7 +247,7 @@ def build_controls() -> Rail:
                 info="What is put aside so that the picture fits",
                 elem_id="memory",
             )
-            drop = gr.File(
+            drop = SentFile(
                 label="Drop a picture here to restore its settings",
                 file_types=["image"],
                 type="filepath",

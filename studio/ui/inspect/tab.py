@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.ui.components import SentFile
 from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 from studio.ui.inspect.form import InspectForm, build_form, visible_groups
 from studio.ui.inspect.handlers import HINT, InspectHandlers
@@ -78,7 +79,7 @@ def build_inspect_tab() -> InspectTab:
                 label="Pictures, up to four",
                 elem_id="inspect-pictures",
             )
-            drop = gr.File(
+            drop = SentFile(
                 file_count="multiple",
                 type="filepath",
                 show_label=False,
