@@ -36,7 +36,7 @@ from studio.home.init_images import keep_init_image
 from studio.home.quiet_imports import quiet_imports
 from studio.home.roots import named_path
 from studio.home.workspace import Workspace
-from studio.init_image import USUAL_STRENGTH
+from studio.init_image import USUAL_STRENGTH, InitImage
 from studio.memory_rungs import RUNGS
 from studio.models.adapters import resolve_adapter
 from studio.models.admission import admit
@@ -84,8 +84,9 @@ def render(
         Path | None, typer.Option(help="A picture to begin from; it is scaled and cut to the size.")
     ] = None,
     strength: Annotated[
-        float, typer.Option(help="How much of it is drawn anew: the noise level to begin at, 0.05 to 0.95.")
-    ] = USUAL_STRENGTH,
+        float | None,
+        typer.Option(help=f"How much of it is drawn anew, 0.05 to 0.95; unless set, {USUAL_STRENGTH:g}."),
+    ] = None,
     lora: Annotated[
         list[str] | None, typer.Option(help="FILE or FILE:WEIGHT of a LoRA; repeat for a stack.")
     ] = None,
@@ -128,9 +129,7 @@ def render(
             rope=rope,
             speed=",".join([] if speed is None else speed),
             memory=memory,
-            init=None
-            if init is None
-            else keep_init_image(settings_of(home).home, named_path(str(init)), strength=strength),
+            init=_init_image(settings_of(home).home, init, strength),
         )
         admit(requests[0], settings_of(home))
         target = destination(
@@ -200,6 +199,18 @@ def _adapter(text: str) -> AdapterUse:
     """With its whole path: pictures go to other folders than the one that the command was called in."""
     use = parse_adapter(text)
     return AdapterUse(str(resolve_adapter(None, str(named_path(use.path).absolute())).resolve()), use.weight)
+
+
+def _init_image(home: Path, picture: Path | None, strength: float | None) -> InitImage | None:
+    """Kept in the home, for the picture's settings to name it."""
+    if picture is None:
+        if strength is not None:
+            raise ValueError(
+                "--strength says how much of a picture is drawn anew; name the picture with --init"
+            )
+        return None
+    how_much = USUAL_STRENGTH if strength is None else strength
+    return keep_init_image(home, named_path(str(picture)), strength=how_much)
 
 
 def _job_line(job: Job) -> str:

@@ -9,7 +9,6 @@ import typer
 
 from finetune.drawing.speed_names import CACHE, COMPILE, SpeedOptions
 from studio.cli.shared import Home, one_sentence, settings_of
-from studio.home.disk import disk_words
 from studio.memory.speeds import FILE, keep_speed
 from studio.models.catalogue import CATALOGUE
 from studio.models.lookup import check_available, check_options, check_size, find_model
@@ -69,8 +68,10 @@ def speed(
         for found in reports(opened, request, options):
             typer.echo(json.dumps(found.to_dict()) if as_json else _line(found))
             if found.option:
-                with disk_words(root / FILE):
+                try:
                     keep_speed(root, measured(found, opened, request))
+                except OSError as error:  # costs the line, not the other options
+                    typer.echo(f"{root / FILE} was not written ({error.strerror})", err=True)
 
 
 def _line(found: SpeedReport) -> str:

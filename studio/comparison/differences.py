@@ -130,12 +130,25 @@ def _flat(record: Mapping[str, Any]) -> dict[str, str]:
             prefix = "" if name == "settings" else f"{name.removesuffix('_s')} "
             found |= {
                 f"{prefix}{inner}".replace("_", " "): _word(entry)
-                for inner, entry in value.items()
+                for inner, entry in _opened(value).items()
                 if inner not in _LEFT_OUT
             }
         else:
             found[name.replace("_", " ")] = _word(value)
     return found
+
+
+def _opened(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A setting that holds settings, such as what a picture began from, as a line for each."""
+    opened: dict[str, Any] = {}
+    for name, value in values.items():
+        parts = (
+            {f"{name} {inner}": entry for inner, entry in value.items()}
+            if isinstance(value, Mapping)
+            else None
+        )
+        opened |= {name: value} if parts is None else parts
+    return opened
 
 
 def _word(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Pictures that renders begin from: each kept once, by its pixels, for as long as a render may ask for it.
+"""Pictures that renders begin from: each kept once, by its content, for as long as a render may ask for it.
 
 A name tells whose it is, so that on a host of strangers a name found in a shared picture opens nothing. No torch.
 Not here: how much of it is drawn anew (`studio.init_image`), what draws (`studio.pipeline.denoising`).
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
 
+from finetune.whole_files import sweep_parts
 from metrics.pictures import MAX_MEGAPIXELS, read_picture
 from studio.home.disk import MIB, require_free, whole_file
 from studio.init_image import USUAL_STRENGTH, InitImage
@@ -32,7 +35,7 @@ def keep_init_image(
     owner: str | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> InitImage:
-    """Keep the pixels of a PNG, JPEG, WebP or TIFF file as they are shown, RGB uint8.
+    """Keep a copy of a PNG, JPEG, WebP or TIFF file that can be read whole.
 
     Args:
         home: The studio's, such as `Workspace.root`.
@@ -41,28 +44,25 @@ def keep_init_image(
     Raises:
         ValueError: no picture, one that is damaged, too large or too small, a full disk, or a strength out of range.
     """
-    pixels = read_picture(picture, max_megapixels=max_megapixels).pixels
-    height, width = pixels.shape[:2]
+    height, width = read_picture(picture, max_megapixels=max_megapixels).pixels.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
         raise ValueError(
             f"{picture.name} is {width} x {height} px, too small to begin from; "
             f"choose one of {MIN_SIDE_PX} px a side or more"
         )
-    digest = hashlib.blake2b(f"{width}x{height}".encode(), digest_size=16)
-    digest.update(pixels.tobytes())
-    init = InitImage(f"{_mark(owner)}-{digest.hexdigest()}", strength)
+    init = InitImage(f"{_mark(owner)}-{_digest(picture, owner)}", strength)
     path = init_image_path(home, init.id)
-    if not _touched(path):
+    if not _touched(path) or _digest(path, owner) != init.id.partition("-")[2]:  # not there, or damaged since
         if home.exists():
-            require_free(home, 2 * pixels.nbytes / MIB)
+            require_free(home, 2 * picture.stat().st_size / MIB)
         with whole_file(path) as part:
-            Image.fromarray(pixels).save(part, format="PNG", compress_level=1)
+            shutil.copyfile(picture, part)
     return init
 
 
 def init_image_path(home: Path, image_id: str) -> Path:
     """Where it lies, there or not. `image_id` is that of an `InitImage`, which has checked it."""
-    return home / FOLDER / f"{image_id}.png"
+    return home / FOLDER / image_id
 
 
 def is_of(image_id: str, owner: str | None) -> bool:
@@ -83,19 +83,21 @@ def require_init_image(home: Path | None, init: InitImage) -> Path:
     return path
 
 
-def init_image_size(path: Path) -> tuple[int, int]:
-    """(width_px, height_px) of a kept file, from its header. ValueError where it is damaged."""
+def read_init_image(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB as shown. ValueError where the file was damaged since it was kept."""
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); choose the picture to begin from again") from error
+        return read_picture(path).pixels
+    except ValueError as error:
+        raise ValueError(
+            f"the picture to begin from cannot be read ({error}); choose its file again"
+        ) from error
 
 
 def forget_init_images(home: Path, *, older_s: float, now: Callable[[], float] = time.time) -> int:
-    """Delete those that nobody asked for within `older_s` seconds; returns how many."""
+    """Delete those that nobody asked for within `older_s` seconds, and what killed writers left; returns how many."""
     gone = 0
-    for path in (home / FOLDER).glob("*.png"):
+    sweep_parts(home / FOLDER)
+    for path in (home / FOLDER).glob("*-*"):
         with suppress(OSError):
             if now() - path.stat().st_mtime > older_s:
                 path.unlink()
@@ -106,6 +108,13 @@ def forget_init_images(home: Path, *, older_s: float, now: Callable[[], float] =
 def _mark(owner: str | None) -> str:
     """12 hex digits that tell an owner; from a picture's name nobody learns more of a visitor than that."""
     return _MACHINE if owner is None else hashlib.blake2b(owner.encode(), digest_size=6).hexdigest()
+
+
+def _digest(path: Path, owner: str | None) -> str:
+    """32 hex digits of a file's content; another owner's are others, so that nobody finds out who has the same file."""
+    key = b"" if owner is None else owner.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(key=key, digest_size=16)).hexdigest()
 
 
 def _touched(path: Path) -> bool:

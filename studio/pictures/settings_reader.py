@@ -180,7 +180,9 @@ def _one_by_one(told: Any) -> Reading:
         except ValueError as error:
             reading.left_out[name] = f"{shortened(str(value))} ({str(error)[:200]})"
         else:
-            reading.values[name] = request.to_dict()[name]
+            asked = request.to_dict()
+            if name in asked:  # not where it says that there is nothing to begin from
+                reading.values[name] = asked[name]
     return reading
 
 

@@ -24,6 +24,7 @@ from finetune.drawing.coarse_to_fine import enlarged, filling, sigmas_as_they_st
 from finetune.drawing.rope_extrapolation import extrapolated
 from finetune.drawing.speed_names import RopeMethod, SpeedOptions
 from finetune.drawing.speed_options import sped_up
+from studio.home.init_images import read_init_image
 from studio.pipeline.coarse_first import Pass
 from studio.pipeline.opening import OpenedModel
 from studio.pipeline.pace import Pace
@@ -156,8 +157,7 @@ class Denoising:
             return family.initial_latents(pipeline, *one.size, seed=seed)
         started = time.perf_counter()
         self.report(Progress("encoding picture", 0, self.passes[-1].end, None, None))
-        with Image.open(self.begins_from, formats=("PNG",)) as picture:
-            image = filling(picture, one.size)
+        image = filling(Image.fromarray(read_init_image(self.begins_from)), one.size)
         found = under_noise(family, pipeline, image, sigma=one.sigmas[0], seed=seed)
         self.timings_s["encode_picture"] = time.perf_counter() - started
         return found

@@ -34,6 +34,8 @@ def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) 
     yield from _unread(opened, "negative prompt", negative)
     if request.init is not None:
         yield f"Begun from a picture, at a noise level of {request.init.strength:g}."
+        if request.init.strength <= request.coarse_first and len(passes) == 1:
+            yield f"Drawn at full size alone: coarse first would change it more than {request.init.strength:g}."
     if len(passes) > 1:
         small = passes[0].size
         yield (

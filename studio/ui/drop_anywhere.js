@@ -1,8 +1,7 @@
 // A file that is dropped anywhere on a tab reaches the field of that tab which takes files; a miss never leaves the page.
 (() => {
   const FIELDS = [
-    ["#drop", "Drop it to restore its settings, or onto the field that begins from it"],
-    ["#init-drop", "Drop it to begin from it"],
+    ["#drop", "Drop it to restore its settings, or onto “begin from” to begin from it"],
     ["#inspect-drop", "Drop it to look into it"],
     ["#compare-files", "Drop it to measure it"],
     ["#dataset-drop", "Drop a zip to unpack it as a dataset"],
@@ -14,7 +13,9 @@
   let ending = 0;
 
   const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  const isOwnZone = (target) => FIELDS.some(([name]) => target.closest?.(name));
+  const isOwnZone = (target) => Boolean(target.closest?.("#init-drop")) || FIELDS.some(([name]) => target.closest?.(name));
+  // The picture that is begun from hides the zone that it came through; another that is dropped onto it takes its place.
+  const isReplaced = (target) => Boolean(target.closest?.("#init"));
 
   // Of the tab that is seen; its controls may be folded away on a phone.
   function fieldOfTab() {
@@ -50,9 +51,9 @@
     hide();
     if (isOwnZone(event.target)) return;
     event.preventDefault();
-    const found = fieldOfTab();
-    if (!found) return;
-    const input = found.field.querySelector("input[type=file]");
+    const field = isReplaced(event.target) ? document.querySelector("#init-drop") : fieldOfTab()?.field;
+    const input = field?.querySelector("input[type=file]");
+    if (!input) return;
     const taken = new DataTransfer();
     for (const file of [...event.dataTransfer.files].slice(0, input.multiple ? undefined : 1)) taken.items.add(file);
     input.files = taken.files;

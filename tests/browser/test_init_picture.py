@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,7 @@ def test_what_is_no_picture_is_refused_in_place(page: Page, photo: Path, tmp_pat
 
 def test_redraw_begins_from_the_picture_on_the_stage(page: Page, server: Server) -> None:
     picture = add_picture(server.gallery, "a lake", seed=42, image=chart(512, 384))
+    page.get_by_label("Fixed").check(force=True)
     page.locator("#details").get_by_role("button", name="Redraw").click()
     init = page.locator("#init .init")
     expect(init.locator(".init-title")).to_have_text(picture.path.name)
@@ -98,22 +100,36 @@ def test_redraw_begins_from_the_picture_on_the_stage(page: Page, server: Server)
     expect(init).to_be_hidden(), "it was drawn from noise alone"
 
 
-def test_a_file_over_the_page_may_be_dropped_on_either_field(page: Page, photo: Path) -> None:
-    """The veil says where a miss goes; the field that begins from a picture stands above it and takes its own."""
-    page.evaluate(
-        """() => {
-          const files = new DataTransfer();
-          files.items.add(new File(['x'], 'x.png', { type: 'image/png' }));
-          document.body.dispatchEvent(new DragEvent('dragover', { dataTransfer: files, bubbles: true }));
-        }"""
-    )
-    zone = page.locator("#init-drop")
-    above = "[zone, document.querySelector('.drop-veil')].map((one) => Number(getComputedStyle(one).zIndex))"
-    zone_at, veil_at = zone.evaluate(f"zone => {above}")
-    assert zone_at > veil_at
-    assert zone.evaluate(
-        """zone => {
-          const { left, right, top, bottom } = zone.getBoundingClientRect();
-          return zone.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
-        }"""
-    )
+OVER = """([onto, name, data]) => {
+  const files = new DataTransfer();
+  const letters = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  files.items.add(new File([letters], name, { type: "image/png" }));
+  const target = document.querySelector(onto), told = { dataTransfer: files, bubbles: true, cancelable: true };
+  target.dispatchEvent(new DragEvent("dragover", told));
+  const levels = [target, document.querySelector(".drop-veil")].map((one) => Number(getComputedStyle(one).zIndex));
+  if (name) target.dispatchEvent(new DragEvent("drop", told));
+  return levels;
+}"""
+"""A file over one part of the page, and let go if it has a name: (level of that part, level of the veil) before."""
+
+
+def test_another_file_may_be_dropped_onto_the_first(page: Page, photo: Path) -> None:
+    """The veil that says where a miss goes covers neither the field nor the picture that has taken its place."""
+    data = b64encode(photo.read_bytes()).decode()
+    field, veil = page.evaluate(OVER, ["#init-drop", "", data])
+    assert field > veil
+    page.locator("#init-drop input[type=file]").set_input_files(photo)
+    title = page.locator("#init .init-title")
+    expect(title).to_have_text(photo.name)
+    picture, veil = page.evaluate(OVER, ["#init", "second.png", data])
+    assert picture > veil
+    expect(title).to_have_text("second.png")
+    expect(page.locator("#restored")).to_be_hidden()  # no settings were looked for in it
+
+
+def test_the_focus_follows_the_picture(page: Page, photo: Path) -> None:
+    page.locator("#init-drop button").first.focus()
+    page.locator("#init-drop input[type=file]").set_input_files(photo)
+    expect(page.locator("#init input[type=range]")).to_be_focused()
+    page.locator("#init").get_by_role("button", name="Take it away").press("Enter")
+    expect(page.locator("#init-drop button").first).to_be_focused()

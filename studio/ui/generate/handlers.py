@@ -168,7 +168,7 @@ class GenerateHandlers:
 
     def speed_note(self, model: str, chosen: list[str] | None) -> str:
         """What the chosen speed options gave and cost here."""
-        return speed_note(self.gallery.workspace.root, model, chosen)
+        return speed_note(self.gallery.workspace.root, model, chosen, hosted=self.settings.hosted)
 
     def show(self, watch: Watch) -> tuple[Any, ...]:
         """A changed watch and what follows from it, in the order of GenerateTab.page()."""

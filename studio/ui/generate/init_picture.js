@@ -3,10 +3,19 @@ const box = element.querySelector(".init");
 const part = (name) => box.querySelector(`.init-${name}`);
 const [range, told] = [box.querySelector("input"), box.querySelector("output")];
 
+const zone = () => element.closest(".settings")?.querySelector("#init-drop");
+let isSent = false; // through the zone, which makes room for the picture: whoever stood there stands at its strength
+
+document.addEventListener("change", (event) => (isSent ||= Boolean(event.target.closest?.("#init-drop"))), true);
+
 function refresh() {
   const value = props.value;
+  const arrived = box.hidden && Boolean(value?.id);
+  const isLost = document.activeElement === document.body || zone()?.contains(document.activeElement);
   box.hidden = !value?.id;
   if (box.hidden) return;
+  if (arrived && isSent && isLost) range.focus({ preventScroll: true });
+  isSent = false;
   part("title").textContent = value.title;
   part("title").title = value.title;
   part("size").textContent = `${value.size}, scaled and cut to the size below`;
@@ -27,7 +36,7 @@ part("away").addEventListener("click", () => {
   props.value = { ...props.value, id: "", title: "", size: "", thumb: "" };
   refresh();
   trigger("change", {});
-  element.closest(".settings")?.querySelector("#init-drop input[type=file]")?.focus({ preventScroll: true });
+  zone()?.querySelector("button")?.focus({ preventScroll: true });
 });
 watch("value", refresh);
 refresh();

@@ -12,7 +12,7 @@ from pathlib import Path
 from gradio.data_classes import GradioModel
 from PIL import Image
 
-from studio.home.init_images import init_image_size, is_of, require_init_image
+from studio.home.init_images import is_of, read_init_image, require_init_image
 from studio.init_image import MAX_STRENGTH, MIN_STRENGTH, USUAL_STRENGTH, InitImage
 from studio.ui.components import Drawn
 
@@ -42,7 +42,7 @@ class InitPicture(Drawn):
 <section class="init" aria-label="Begin from a picture" hidden>
   <img class="init-thumb" alt="">
   <div class="init-about">
-    <p class="init-what">Begin from <b class="init-title"></b></p>
+    <p class="init-what" role="status">Begin from <b class="init-title"></b></p>
     <p class="init-size"></p>
   </div>
   <button class="text-button init-away" type="button" title="Take it away" aria-label="Take it away">×</button>
@@ -65,16 +65,11 @@ def init_of(content: InitContent, owner: str | None) -> InitImage | None:
 
 def content_of(home: Path, init: InitImage, *, title: str) -> InitContent:
     """What the form shows of a picture that is kept. ValueError where it is not there any more, or damaged."""
-    path = require_init_image(home, init)
-    width, height = init_image_size(path)
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            image.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
-            small = io.BytesIO()
-            image.convert("RGB").save(small, format="JPEG", quality=80)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}); choose the picture to begin from again") from error
+    pixels = read_init_image(require_init_image(home, init))
+    small = io.BytesIO()
+    image = Image.fromarray(pixels)
+    image.thumbnail((_THUMB_PX, _THUMB_PX), reducing_gap=2.0)
+    image.save(small, format="JPEG", quality=80)
     address = f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"
-    return InitContent(
-        id=init.id, title=title, size=f"{width} × {height} px", thumb=address, strength=init.strength
-    )
+    size = f"{pixels.shape[1]} × {pixels.shape[0]} px"
+    return InitContent(id=init.id, title=title, size=size, thumb=address, strength=init.strength)

@@ -69,12 +69,14 @@ class Restorer:
         return (None, note, *form_updates(**form))
 
     @shows_errors
-    def begin_from(self, path: str | None) -> tuple[Any, Any, Any]:
-        """A picture that was dropped to begin from: (the drop zone emptied, the form's picture, a refusal or none)"""
+    def begin_from(self, path: str | None, before: InitContent) -> tuple[Any, Any, Any]:
+        """A picture that was dropped to begin from, at the strength of the form's `before`: (the drop zone emptied, the
+        form's picture, a refusal or none)"""
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
-            return None, self.kept(Path(path), title=Path(path).name), NOTHING_REFUSED
+            found = self.kept(Path(path), title=Path(path).name)
+            return None, found.model_copy(update={"strength": before.strength}), NOTHING_REFUSED
         except ValueError as error:
             return None, gr.skip(), refusal(str(error))
 
@@ -126,10 +128,10 @@ class Restorer:
             form["init"] = InitContent()
         if settings.get("init") is not None:
             init = InitImage(**settings["init"])
-            if trouble := _trouble(self.kept_before, init):
-                left_out.append(f"the picture it began from, at {init.strength:g} ({trouble})")
-            else:
+            try:
                 form["init"] = self.kept_before(init)
+            except ValueError as error:
+                left_out.append(f"the picture it began from, at {init.strength:g} ({error})")
         here = []
         for adapter in settings.get("adapters", ()):
             path = str(adapter["path"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 from pathlib import Path
 
 from finetune.drawing.speed_names import SpeedOptions
@@ -11,8 +13,11 @@ from studio.models.lookup import find_model
 from studio.ui.generate.notes import plain_text
 
 
-def speed_note(home: Path, model: str, chosen: list[str] | None) -> str:
-    """A line for what is chosen, as a whole; empty for nothing, and for a name that Generate will refuse."""
+def speed_note(home: Path, model: str, chosen: list[str] | None, *, hosted: bool = False) -> str:
+    """A line for what is chosen, as a whole; empty for nothing, and for a name that Generate will refuse.
+
+    Visitors of a host are not told of a command that they cannot give.
+    """
     if not chosen:
         return ""
     try:
@@ -22,8 +27,15 @@ def speed_note(home: Path, model: str, chosen: list[str] | None) -> str:
     found = last_speed(home, model=entry.id, option=option)
     if found is not None:
         return plain_text(told(found))
-    command = f"d4k speed PROMPT --model {shlex.quote(entry.id)} --option {shlex.quote(option)}"
+    if hosted:
+        return ""
+    command = _command("d4k", "speed", "PROMPT", "--model", entry.id, "--option", option)
     return plain_text(f"Not measured here with {entry.title}: {command}")
+
+
+def _command(*words: str) -> str:
+    """As this system's shell takes it."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def told(found: SpeedMeasurement) -> str:

@@ -129,7 +129,10 @@ def wire_generate_tab(
     gr.on([widget.change for widget in widgets], None, None, rail.refusal, js="() => ''", **UNQUEUED)
     rail.drop.upload(restorer.drop, rail.drop, [rail.drop, rail.restored, *rail.form()], **QUEUED)
     rail.init_drop.upload(
-        restorer.begin_from, rail.init_drop, [rail.init_drop, controls.init, rail.refusal], **QUEUED
+        restorer.begin_from,
+        [rail.init_drop, controls.init],
+        [rail.init_drop, controls.init, rail.refusal],
+        **QUEUED,
     )
     rail.generate.click(None, None, rail.restored, js="() => ''", **UNQUEUED)
 

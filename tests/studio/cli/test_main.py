@@ -93,6 +93,7 @@ def test_a_picture_to_begin_from(sd3_folder: Path, tmp_path: Path) -> None:
     [
         (("--init", "nowhere.png"), "nowhere.png"),
         (("--init", __file__), "test_main.py"),
+        (("--strength", 0.5), "name the picture with --init"),
         (
             ("--init", "boat.png", "--strength", 1),
             "strength of an init image must lie between 0.05 and 0.95, got 1",

@@ -1,4 +1,4 @@
-"""Pictures to begin from are kept once, by their pixels and by whose they are."""
+"""Pictures to begin from are kept once, by their content and by whose they are."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finetune.whole_files import part_of
 from studio.home.init_images import (
     forget_init_images,
     init_image_path,
-    init_image_size,
     is_of,
     keep_init_image,
+    read_init_image,
     require_init_image,
 )
 from studio.init_image import InitImage
@@ -28,39 +29,31 @@ def photo(tmp_path: Path, noise: np.ndarray) -> Path:
     return path
 
 
-def test_pixels_are_kept_as_they_are_once(tmp_path: Path, photo: Path, noise: np.ndarray) -> None:
+def test_a_file_is_kept_once_as_it_is(tmp_path: Path, photo: Path, noise: np.ndarray) -> None:
     home = tmp_path / "home"
     kept = keep_init_image(home, photo, strength=0.4)
-    again = tmp_path / "the same.tiff"
-    Image.fromarray(noise).save(again)
+    again = photo.rename(tmp_path / "renamed.png")
     assert keep_init_image(home, again, strength=0.4) == kept
     (file,) = (home / "init").iterdir()
     assert require_init_image(home, kept) == init_image_path(home, kept.id) == file
-    assert init_image_size(file) == (128, 96)
-    np.testing.assert_array_equal(np.asarray(Image.open(file)), noise)
+    assert file.read_bytes() == again.read_bytes()
+    np.testing.assert_array_equal(read_init_image(file), noise)
 
 
-def test_another_shape_of_the_same_bytes_is_another_picture(tmp_path: Path, noise: np.ndarray) -> None:
-    """A digest of the bytes alone would take them for one."""
-    for name, pixels in (("wide", noise), ("tall", noise.reshape(128, 96, 3))):
-        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    wide, tall = (keep_init_image(tmp_path / "home", tmp_path / f"{name}.png") for name in ("wide", "tall"))
-    assert wide.id != tall.id
-
-
-def test_it_is_kept_as_it_is_shown(tmp_path: Path, noise: np.ndarray) -> None:
+def test_it_is_begun_from_as_it_is_shown(tmp_path: Path, noise: np.ndarray) -> None:
     path, turned = tmp_path / "turned.jpg", Image.Exif()
     turned[0x0112] = 6  # to be shown turned by a quarter, clockwise
     Image.fromarray(noise).save(path, exif=turned, quality=95)
     kept = keep_init_image(tmp_path, path)
-    assert init_image_size(init_image_path(tmp_path, kept.id)) == (96, 128)
+    assert read_init_image(init_image_path(tmp_path, kept.id)).shape == (128, 96, 3)
 
 
 def test_a_name_opens_nothing_to_anybody_else(tmp_path: Path, photo: Path) -> None:
     anns, bobs, machines = (
         keep_init_image(tmp_path, photo, owner=owner).id for owner in ("ann", "bob", None)
     )
-    assert len({anns, bobs, machines}) == 3
+    digests = {name.partition("-")[2] for name in (anns, bobs, machines)}
+    assert len(digests) == 3, "who has the same file is nobody's business"
     assert [is_of(anns, who) for who in ("ann", "bob", None)] == [True, False, True]
     assert [is_of(machines, who) for who in ("ann", None)] == [False, True]
     assert "ann" not in anns
@@ -88,9 +81,18 @@ def test_one_that_is_gone_is_refused_with_the_remedy(tmp_path: Path, photo: Path
     for home in (tmp_path, None):
         with pytest.raises(ValueError, match="no longer kept here; choose its file again"):
             require_init_image(home, kept)
-    init_image_path(tmp_path, kept.id).write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match="is damaged"):
-        init_image_size(require_init_image(tmp_path, kept))
+
+
+def test_one_that_was_damaged_is_told_and_is_mended_by_its_file(tmp_path: Path, photo: Path) -> None:
+    kept = keep_init_image(tmp_path, photo)
+    path = init_image_path(tmp_path, kept.id)
+    path.write_bytes(photo.read_bytes()[:200])
+    with pytest.raises(
+        ValueError, match=r"cannot be read .* is damaged or cut off .*; choose its file again"
+    ):
+        read_init_image(require_init_image(tmp_path, kept))
+    assert keep_init_image(tmp_path, photo) == kept
+    assert path.read_bytes() == photo.read_bytes()
 
 
 def test_what_is_asked_for_stays(tmp_path: Path, photo: Path, noise: np.ndarray) -> None:
@@ -99,9 +101,12 @@ def test_what_is_asked_for_stays(tmp_path: Path, photo: Path, noise: np.ndarray)
     long_ago = time.time() - 1000
     for kept in (asked, forgotten):
         os.utime(init_image_path(tmp_path, kept.id), (long_ago, long_ago))
+    part = part_of(init_image_path(tmp_path, asked.id))
+    part.write_bytes(b"half a picture")  # of a writer that was killed
+    os.utime(part, (long_ago - 1e6, long_ago - 1e6))
     require_init_image(tmp_path, asked)
     assert forget_init_images(tmp_path, older_s=500) == 1
-    assert [path.stem for path in (tmp_path / "init").iterdir()] == [asked.id]
+    assert [path.name for path in (tmp_path / "init").iterdir()] == [asked.id]
     assert forget_init_images(tmp_path / "no home", older_s=0) == 0
 
 

@@ -67,7 +67,7 @@ def test_the_sweep_looks_again_until_it_is_stopped(tmp_path: Path) -> None:
 
 
 def test_pictures_to_begin_from_go_where_that_is_wished(tmp_path: Path) -> None:
-    image = tmp_path / "home" / "init" / "0-1.png"
+    image = tmp_path / "home" / "init" / "0-1"
     image.parent.mkdir(parents=True)
     for home in (None, tmp_path / "home"):
         image.write_bytes(b"1")

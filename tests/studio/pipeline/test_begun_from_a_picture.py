@@ -168,6 +168,19 @@ def test_a_picture_that_is_gone_is_refused(
 ) -> None:
     asked = new_request(init=keep_init_image(tmp_path, photo))
     assert asked.init is not None
-    init_image_path(tmp_path, asked.init.id).unlink()
+    kept = init_image_path(tmp_path, asked.init.id)
+    kept.write_bytes(kept.read_bytes()[:200])
+    with pytest.raises(ValueError, match="picture to begin from cannot be read"):
+        render(opened, asked, home=tmp_path)
+    kept.unlink()
     with pytest.raises(ValueError, match="no longer kept here"):
         render(opened, asked, home=tmp_path)
+
+
+def test_a_first_pass_that_is_left_out_is_said(
+    opened: OpenedModel, new_request: NewRequest, tmp_path: Path, photo: Path
+) -> None:
+    asked = new_request(**LARGE, coarse_first=0.5, init=keep_init_image(tmp_path, photo, strength=0.3))
+    notes = render(opened, asked, home=tmp_path).notes
+    assert "Drawn at full size alone: coarse first would change it more than 0.3." in notes
+    assert not any(note.startswith("Composed at") for note in notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from studio.comparison.differences import settings_difference
 from studio.home.init_images import init_image_path
 from studio.home.settings import Settings
 from studio.home.workspace import Workspace
@@ -45,7 +48,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def handed_in(restorer: Restorer, path: Path) -> InitContent:
-    emptied, content, refused = restorer.begin_from(str(path))
+    emptied, content, refused = restorer.begin_from(str(path), InitContent())
     assert (emptied, refused) == (None, NOTHING_REFUSED)
     assert isinstance(content, InitContent)
     return content
@@ -74,9 +77,14 @@ def test_a_dropped_file_is_shown_and_kept(restorer: Restorer, workspace: Workspa
         assert (kind, thumb.size) == ("data:image/jpeg;base64", (160, 80))
 
 
+def test_another_file_takes_the_strength_over(restorer: Restorer, photo: Path) -> None:
+    before = InitContent(strength=0.3)
+    assert restorer.begin_from(str(photo), before)[1].strength == 0.3
+
+
 def test_what_is_no_picture_is_refused_at_the_button(restorer: Restorer, tmp_path: Path) -> None:
     (tmp_path / "words.png").write_text("words")
-    emptied, content, refused = restorer.begin_from(str(tmp_path / "words.png"))
+    emptied, content, refused = restorer.begin_from(str(tmp_path / "words.png"), InitContent())
     assert emptied is None
     assert content == gr.skip(), "what was chosen before stays"
     assert "words.png" in refused
@@ -88,7 +96,7 @@ def test_redraw_takes_the_picture_and_its_settings_but_the_seed(restorer: Restor
     assert (form["prompt"], form["seed_mode"], "seed" in form, note) == ("a lake", "random", False, "")
     assert (form["init"].title, form["init"].size) == (picture.path.name, "256 × 256 px")
     kept = init_image_path(gallery.workspace.root, form["init"].id)
-    np.testing.assert_array_equal(np.asarray(Image.open(kept)), np.asarray(Image.open(picture.path)))
+    assert kept.read_bytes() == picture.path.read_bytes()
 
 
 def test_what_a_picture_began_from_comes_back(restorer: Restorer, gallery: Gallery, photo: Path) -> None:
@@ -111,7 +119,7 @@ def test_one_that_began_from_noise_takes_the_form_s_picture_away(
 
 def test_one_that_is_gone_is_left_out_and_said(restorer: Restorer, gallery: Gallery, photo: Path) -> None:
     picture = begun_from(restorer, gallery, photo)
-    (kept,) = (gallery.workspace.root / "init").glob("*.png")
+    (kept,) = (gallery.workspace.root / "init").glob("*-*")
     kept.unlink()
     form, note = act(restorer, "use_all", picture)
     assert form["init"] == InitContent()
@@ -120,11 +128,11 @@ def test_one_that_is_gone_is_left_out_and_said(restorer: Restorer, gallery: Gall
 
 def test_a_damaged_one_takes_nothing_else_down(restorer: Restorer, gallery: Gallery, photo: Path) -> None:
     picture = begun_from(restorer, gallery, photo)
-    (kept,) = (gallery.workspace.root / "init").glob("*.png")
-    kept.write_bytes(kept.read_bytes()[:400])
+    (kept,) = (gallery.workspace.root / "init").glob("*-*")
+    kept.write_bytes(kept.read_bytes()[:200])
     form, note = act(restorer, "use_all", picture)
     assert (form["prompt"], form["init"]) == ("mountains at dusk", InitContent())
-    assert "is damaged" in note
+    assert "is damaged or cut off" in note
 
 
 def test_a_stranger_s_name_opens_nothing(workspace: Workspace, settings: Settings, photo: Path) -> None:
@@ -147,7 +155,7 @@ def test_a_stranger_s_name_opens_nothing(workspace: Workspace, settings: Setting
 
 def test_a_host_opens_no_larger_than_it_draws(gallery: Gallery, settings: Settings, photo: Path) -> None:
     hosted = Restorer(gallery, replace(settings, hosted=True, max_megapixels=0.1))
-    assert "boat.jpg is 640 x 320" in hosted.begin_from(str(photo))[2]
+    assert "boat.jpg is 640 x 320" in hosted.begin_from(str(photo), InitContent())[2]
 
 
 def test_generate_asks_for_it(
@@ -201,6 +209,22 @@ def test_it_is_written_into_the_picture_and_read_again(
     other = read_parameters(text.replace("0.4", "7"))
     assert "init" not in other.values
     assert "strength of an init image must lie between" in other.left_out["Init image"]
+
+
+@pytest.mark.parametrize("init", [None, "photo.png", {"id": 7}, {"id": "0", "strength": 10**400}, [1]])
+def test_a_damaged_record_is_read_without_it(restorer: Restorer, tmp_path: Path, init: object) -> None:
+    told = PngInfo()
+    told.add_text("diffusion4k", json.dumps({"settings": {"prompt": "a lake", "seed": 3, "init": init}}))
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=told)
+    assert read_settings(tmp_path / "a.png").values == {"prompt": "a lake", "seed": 3}
+    assert restorer.drop(str(tmp_path / "a.png"))[0] is None
+
+
+def test_compare_lists_it_as_settings(restorer: Restorer, gallery: Gallery, photo: Path) -> None:
+    records = [begun_from(restorer, gallery, photo, strength).record.to_dict() for strength in (0.3, 0.5)]
+    rows = {row.name: row for row in settings_difference(records)}
+    assert rows["init strength"].values == ("0.3", "0.5")
+    assert not rows["init id"].differs
 
 
 def test_requests_of_before_have_none() -> None:
