@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -93,13 +93,18 @@ def read_init_image(path: Path) -> NDArray[np.uint8]:
         ) from error
 
 
-def forget_init_images(home: Path, *, older_s: float, now: Callable[[], float] = time.time) -> int:
-    """Delete those that nobody asked for within `older_s` seconds, and what killed writers left; returns how many."""
+def forget_init_images(
+    home: Path, *, older_s: float, keep: Collection[str] = (), now: Callable[[], float] = time.time
+) -> int:
+    """Delete those that nobody asked for within `older_s` seconds, and what killed writers left; returns how many.
+
+    Ids that are to `keep` stay.
+    """
     gone = 0
     sweep_parts(home / FOLDER)
     for path in (home / FOLDER).glob("*-*"):
         with suppress(OSError):
-            if now() - path.stat().st_mtime > older_s:
+            if path.name not in keep and now() - path.stat().st_mtime > older_s:
                 path.unlink()
                 gone += 1
     return gone

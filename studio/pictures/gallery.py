@@ -195,6 +195,12 @@ class Gallery:
         self._insert(found.width_px, found.height_px, record)
         return self.get(picture_id)
 
+    def begun_from(self) -> frozenset[str]:
+        """Ids of the pictures that pictures began from (`studio.init_image`), the trash's too."""
+        where = "SELECT DISTINCT CASE WHEN json_valid(record) THEN json_extract(record, '$.settings.init.id') END AS init"
+        rows = self._database.rows(f"{where} FROM pictures")
+        return frozenset(row["init"] for row in rows if isinstance(row["init"], str))
+
     def version(self) -> int:
         """Changes whenever `pictures` would answer differently."""
         return self._database.version("pictures")

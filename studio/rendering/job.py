@@ -12,6 +12,7 @@ from pathlib import Path
 from finetune.whole_files import sweep_parts
 from studio.home.database import DatabaseBusy, NotThere, retry_while_busy
 from studio.home.disk import MIB, require_free
+from studio.home.init_images import forget_init_images
 from studio.home.ownership import Owners
 from studio.home.settings import Settings
 from studio.home.worker_log import say
@@ -31,6 +32,9 @@ from studio.queue.job import Job, Progress
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
 from studio.rendering.keeping import keep_drawn
+
+INIT_KEPT_S = 7 * 24 * 3_600.0
+"""How long a picture to begin from is kept that nothing names; a form in a browser may still show it."""
 
 
 class RenderJobs:
@@ -76,9 +80,13 @@ class RenderJobs:
         return True
 
     def tidy(self) -> None:
-        """Delete the latents and live previews of jobs that cannot be resumed any more, and parts of files."""
+        """Delete the latents and live previews of jobs that cannot be resumed any more, pictures to begin from that
+        neither a picture nor a job names, and parts of files."""
         sweep_parts(*self.workspace.folders())
         listed = self.jobs.jobs()
+        asked = {str(init.get("id")) for job in listed if isinstance(init := job.request.get("init"), dict)}
+        keep = self.gallery.begun_from() | asked
+        forget_init_images(self.workspace.root, older_s=INIT_KEPT_S, keep=keep)
         forget_latents(self.workspace.latents, keep_jobs={job.id for job in listed if job.state != "done"})
         known = {f"job-{job.id}.jpg" for job in listed}
         for path in self.workspace.previews.glob("job-*.jpg"):

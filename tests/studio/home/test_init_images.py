@@ -108,6 +108,8 @@ def test_what_is_asked_for_stays(tmp_path: Path, photo: Path, noise: np.ndarray)
     assert forget_init_images(tmp_path, older_s=500) == 1
     assert [path.name for path in (tmp_path / "init").iterdir()] == [asked.id]
     assert forget_init_images(tmp_path / "no home", older_s=0) == 0
+    assert forget_init_images(tmp_path, older_s=-1, keep={asked.id}) == 0
+    assert forget_init_images(tmp_path, older_s=-1) == 1
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "a" * 45, "0" * 12 + "-" + "g" * 32, 7, None])

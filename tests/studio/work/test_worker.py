@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from PIL import Image
 
 from studio.home import disk
 from studio.home.database import DatabaseBusy
+from studio.home.init_images import init_image_path, keep_init_image
 from studio.home.locks import note_file, write_lock_note
 from studio.home.workspace import Workspace
+from studio.init_image import InitImage
 from studio.memory import ladder
 from studio.pictures.gallery import Gallery
+from studio.pictures.record import PictureRecord
 from studio.queue.job import Job, Progress
 from studio.queue.table import JobTable
 from studio.render_request import RenderRequest
@@ -232,3 +236,27 @@ def test_tidying_sweeps_what_killed_writers_left(workspace: Workspace, renders: 
     parts = [left_by_a_killed_writer(folder) for folder in workspace.folders()]
     renders.tidy()
     assert not any(part.exists() for part in parts)
+
+
+def test_pictures_to_begin_from_stay_while_something_names_them(
+    workspace: Workspace, jobs: JobTable, renders: RenderJobs, new_request: NewRequest, tmp_path: Path
+) -> None:
+    def kept(shade: int, *, aged: bool = True) -> InitImage:
+        Image.new("RGB", (64, 64), (shade, 0, 0)).save(tmp_path / f"{shade}.png")
+        init = keep_init_image(workspace.root, tmp_path / f"{shade}.png")
+        if aged:
+            os.utime(init_image_path(workspace.root, init.id), (0, 0))
+        return init
+
+    of_a_picture, of_a_job, of_nothing, young = kept(1), kept(2), kept(3), kept(4, aged=False)
+    record = PictureRecord(settings=new_request(init=of_a_picture))
+    renders.gallery.trash([renders.gallery.add(np.zeros((64, 64, 3), np.uint8), record).id])
+    submit(jobs, new_request(init=of_a_job))
+    jobs.submit("render", {"init": ["damaged"]}, label="")
+    broken = renders.gallery.add(np.zeros((64, 64, 3), np.uint8), PictureRecord(settings=new_request()))
+    with sqlite3.connect(workspace.database) as connection:
+        connection.execute("UPDATE pictures SET record = '{cut' WHERE id = ?", (broken.id,))
+    renders.tidy()
+    left = {path.name for path in (workspace.root / "init").iterdir()}
+    assert left == {of_a_picture.id, of_a_job.id, young.id}
+    assert of_nothing.id not in left
