@@ -197,8 +197,8 @@ class Gallery:
 
     def begun_from(self) -> frozenset[str]:
         """Ids of the pictures that pictures began from (`studio.init_image`), the trash's too."""
-        where = "SELECT DISTINCT CASE WHEN json_valid(record) THEN json_extract(record, '$.settings.init.id') END AS init"
-        rows = self._database.rows(f"{where} FROM pictures")
+        named = "CASE WHEN json_valid(record) THEN json_extract(record, '$.settings.init.id') END"
+        rows = self._database.rows(f"SELECT DISTINCT {named} AS init FROM pictures")
         return frozenset(row["init"] for row in rows if isinstance(row["init"], str))
 
     def version(self) -> int:
