@@ -24,8 +24,8 @@ def test_uploads_are_swept_while_it_serves(
     happened: list[Any] = []
 
     class Sweep:
-        def __init__(self, folder: Path, *, older_s: float) -> None:
-            happened.append((folder, older_s))
+        def __init__(self, folder: Path, *, older_s: float, init_images_of: Path | None) -> None:
+            happened.append((folder, older_s, init_images_of))
 
         def start(self) -> None:
             happened.append("swept")
@@ -50,6 +50,6 @@ def test_uploads_are_swept_while_it_serves(
     app.serve(Settings(home=home, hosted=hosted))
     assert happened == [
         "worker",
-        (home / "cache" / "uploads", kept_s),
+        (home / "cache" / "uploads", kept_s, home if hosted else None),
         *("swept", "served", "swept no more", "no worker"),
     ]

@@ -34,9 +34,8 @@ def build_agent_tools(gallery: Gallery, maps: Path) -> None:
     with gr.Group(visible=False):
         words, count = gr.Textbox("", label="words"), gr.Number(20, precision=0, label="count")
         endpoint(listing.pictures, [words, count], [gr.JSON(label="pictures")], "pictures")
-        named = [listing.named(function) for function in measures(maps).values()]
-        functions = {function.__name__: function for function in named}
-        measuring_endpoints(gr.Textbox(label="picture"), functions, visibility="public")
+        functions = {name: listing.named(function) for name, function in measures(maps).items()}
+        measuring_endpoints(gr.Textbox(label="picture"), functions, prefix=PREFIX, visibility="public")
 
 
 class Pictures:

@@ -37,9 +37,10 @@ def measuring_endpoints(
     picture: gr.components.Component,
     functions: Mapping[str, Callable[..., Any]],
     *,
+    prefix: str = "",
     visibility: Literal["public", "undocumented"],
 ) -> None:
-    """An endpoint for each of `measures`, named by its key, whose first argument is that of `picture`."""
+    """An endpoint for each of `measures`, named `prefix` and its key, whose first argument is that of `picture`."""
     wavelet, mode = gr.Textbox("haar", label="wavelet"), gr.Textbox("symmetric", label="mode")
     levels = gr.Number(3, precision=0, label="levels")
     measure = gr.Textbox("entropy", label="property")
@@ -60,7 +61,7 @@ def measuring_endpoints(
     }
     for name, function in functions.items():
         outputs = [numbers, file] if name == "glcm_map" else [numbers]
-        endpoint(function, [picture, *settings[name]], outputs, name, visibility=visibility)
+        endpoint(function, [picture, *settings[name]], outputs, f"{prefix}{name}", visibility=visibility)
 
 
 def endpoint(

@@ -116,13 +116,8 @@ def wire_generate_tab(
         **UNQUEUED,
     )
     hurried: list[Any] = [controls.model, controls.speed]
-    gr.on(
-        [widget.change for widget in hurried],
-        handlers.speed_note,
-        hurried,
-        rail.speed_note,
-        trigger_mode="always_last",
-        **UNQUEUED,
+    after(*(widget.change for widget in hurried)).then(
+        handlers.speed_note, hurried, rail.speed_note, trigger_mode="always_last", **UNQUEUED
     )
     counted: list[Any] = [controls.prompt, controls.as_list, controls.count]
     gr.on([widget.change for widget in counted], None, counted, rail.generate, js=BUTTON, **UNQUEUED)

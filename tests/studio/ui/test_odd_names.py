@@ -23,6 +23,7 @@ from studio.ui.compare.items import folder_sets
 from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.generate.controls import CONTROL_NAMES
 from studio.ui.generate.handlers import GenerateHandlers
+from studio.ui.generate.init_picture import InitContent
 from studio.ui.generate.lora_stack import LoraContent
 from studio.ui.generate.notes import model_note
 from studio.ui.generate.restoring import Restorer
@@ -69,10 +70,13 @@ def test_a_picture_of_a_studio_restores_all_but_its_loras(
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_typed_into_the_form_is_refused_at_the_button(handlers: GenerateHandlers, name: str) -> None:
-    assert handlers.fit_note(name, "custom", 256, 256, 12, 3.0, 0.0, 1, LoraContent(), "auto") == ""
+    assert (
+        handlers.fit_note(name, "custom", 256, 256, 12, 3.0, 0.0, 1, LoraContent(), "auto", InitContent())
+        == ""
+    )
     assert name[:60] in unescape(model_note(name))
     asked = ("sea", False, "", name, "custom", 256, 256, 12, 3.0, 0.0, 7, "fixed", 1)
-    refused, *_ = handlers.generate(*asked, LoraContent(), "none", [], "auto", None)
+    refused, *_ = handlers.generate(*asked, LoraContent(), "none", [], "auto", InitContent(), None)
     assert name[:60] in unescape(refused)
     assert handlers.jobs.jobs() == []
 
