@@ -257,7 +257,7 @@ def test_a_picture_is_dropped_anywhere_and_after_one_that_says_nothing(page: Pag
             b64encode(content).decode(),
         )
         words, ours = page.evaluate(DROPPED, [name, "image/png"])
-        assert words == "Drop it to restore its settings"
+        assert words == "Drop it to restore its settings, or onto “begin from” to begin from it"
         assert ours, "the browser would leave the page for the file"
         expect(page.locator(".drop-veil")).to_be_hidden()
 
