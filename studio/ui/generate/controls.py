@@ -114,6 +114,18 @@ class Rail:
         return [*self.controls.widgets(), self.size_note, self.model_note]
 
 
+def _drop_zone(label: str, *, height: int, elem_id: str) -> SentFile:
+    """Takes one picture; `height` in CSS pixels."""
+    return SentFile(
+        label=label,
+        file_types=["image"],
+        type="filepath",
+        height=height,
+        elem_classes="drop",
+        elem_id=elem_id,
+    )
+
+
 def build_controls() -> Rail:
     """Prompt and Generate stay in sight; the settings between them scroll."""
     default = CATALOGUE[0]
@@ -148,14 +160,7 @@ def build_controls() -> Rail:
                 "Open Models", size="sm", elem_classes="plain-button", elem_id="open-models"
             )
             init = InitPicture(elem_id="init", padding=False)
-            init_drop = SentFile(
-                label="Drop a picture here to begin from it",
-                file_types=["image"],
-                type="filepath",
-                height=52,
-                elem_classes="drop",
-                elem_id="init-drop",
-            )
+            init_drop = _drop_zone("Drop a picture here to begin from it", height=52, elem_id="init-drop")
             sizes = gr.Radio(
                 list(PRESETS), value=preset, label="Size", elem_classes="segments thirds", elem_id="size"
             )
@@ -247,14 +252,7 @@ def build_controls() -> Rail:
                 info="What is put aside so that the picture fits",
                 elem_id="memory",
             )
-            drop = SentFile(
-                label="Drop a picture here to restore its settings",
-                file_types=["image"],
-                type="filepath",
-                height=84,
-                elem_classes="drop",
-                elem_id="drop",
-            )
+            drop = _drop_zone("Drop a picture here to restore its settings", height=84, elem_id="drop")
     with gr.Column(elem_classes="rail-foot", min_width=0):
         fit_note = gr.Markdown(elem_classes="note", elem_id="fit-note")
         restored = build_restored()
