@@ -27,7 +27,15 @@ STYLE_SHEETS = (
     "phone.css",
 )
 
-EARLY_SCRIPTS = ("answers.js", "colours.js", "form.js", "opened.js", "radios.js", "drop_anywhere.js")
+EARLY_SCRIPTS = (
+    "answers.js",
+    "statuses.js",
+    "colours.js",
+    "form.js",
+    "opened.js",
+    "radios.js",
+    "drop_anywhere.js",
+)
 """Run before the first paint and before Gradio: no answer is lost; the side that the reader chose; what is entered
 while the page, a tab or an accordion opens; radios as one group; files dropped beside the fields."""
 

@@ -166,3 +166,21 @@ def test_a_model_that_is_not_here_leads_to_its_download(page: Page) -> None:
     expect(page.locator("#model-note .warn")).to_be_visible()
     opens.click()
     expect(page.locator(".models-cards > li").first).to_be_visible()
+
+
+def test_an_event_that_has_ended_is_told_to_its_outputs_alone(page: Page) -> None:
+    """Gradio's own class, in the page: of inputs it told at every step of any event since."""
+    told = page.evaluate(
+        """async () => {
+          const files = performance.getEntriesByType("resource").map(({ name }) => name);
+          const module = await import(files.find((name) => name.includes("/statustracker-")));
+          const { LoadingStatus } = Object.values(module).find((one) => one?.LoadingStatus);
+          const statuses = new LoadingStatus();
+          statuses.register(7, [1, 2], [3], "hidden");
+          for (const status of ["pending", "complete"]) {
+            statuses.update({ fn_index: 7, status, stream_state: status === "complete" ? "closed" : null });
+          }
+          return Object.fromEntries(Object.entries(statuses.current).map(([id, { status }]) => [id, status]));
+        }"""
+    )
+    assert told == {"1": "complete", "2": "complete"}

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.models.catalogue import CATALOGUE
+from studio.training.form import FIELDS
 from studio.ui.components import SentFile
 from studio.ui.datasets.cache import CacheBox, CacheHandlers, build_cache_box, wire_cache_box
 from studio.ui.datasets.captions import (
@@ -21,8 +22,6 @@ from studio.ui.datasets.fetch import FetchForm, build_fetch_form, wire_fetch_for
 from studio.ui.datasets.grid import DatasetGrid, DatasetServer, not_wired
 from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
-
-USUAL_RESOLUTION_PX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def build_dataset_choice(*, hosted: bool = False) -> DatasetChoice:
     hub = build_fetch_form(visible=not hosted)
     with gr.Row(elem_classes="pair dataset-fit"):
         resolution_px = gr.Number(
-            USUAL_RESOLUTION_PX,
+            FIELDS["data.resolution_px"].default,
             label="Resolution (px)",
             precision=0,
             step=64,

@@ -78,12 +78,19 @@ class FinetuneHandlers:
 
     def open_page(self, toml: str | None) -> Values:
         """A page was loaded: the form as this browser left it: (toml, sight, chart, verdict, charted, every field, the
-        dataset)."""
+        dataset). Skips fields that are as they were built: the page walks over all of itself for each that is told."""
         try:
             config = config_of_toml(written(toml))
         except WrongSetting:  # remembered by an older studio
             config = FinetuneConfig()
-        return filled(config)
+        *told, source = filled(config)
+        built = shown_values(FinetuneConfig()).values()
+        first = len(told) - len(built)
+        fields = [
+            gr.skip() if value == as_built else value
+            for value, as_built in zip(told[first:], built, strict=True)
+        ]
+        return (*told[:first], *fields, source)
 
     @shows_errors
     def choose_recipe(self, name: str | None, *values: Any) -> Values:

@@ -157,9 +157,16 @@ def test_a_page_opens_with_what_its_browser_kept(handlers: FinetuneHandlers) -> 
     toml, sight, _, _, _, *fields, _ = handlers.open_page(kept)
     assert toml == kept
     assert sight.problem == ""
-    assert dict(zip(FIELDS, fields, strict=True))["method.rank"] == 3
+    assert {k: v for k, v in zip(FIELDS, fields, strict=True) if v != SKIP} == {"method.rank": 3}
     for useless in (None, "[from_an_older_studio]\na = 1"):
         assert handlers.open_page(useless)[0] == toml_of(FinetuneConfig())
+
+
+def test_fields_are_built_as_the_usual_settings_show_them() -> None:
+    """Those that a page is not told of when it opens."""
+    with gr.Blocks():
+        form = build_form()
+    assert {key: form.fields[key].value for key in FIELDS} == shown_values(FinetuneConfig())
 
 
 def test_checks_follow_the_toml(handlers: FinetuneHandlers, source: str) -> None:
