@@ -7,6 +7,7 @@ import inspect
 import gradio as gr
 import pytest
 
+from studio.training.form import FIELDS
 from studio.ui.datasets.grid import DatasetContent, not_wired
 from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.datasets.plots import bar_width, size_plot
@@ -58,7 +59,8 @@ def test_the_grid_speaks_to_the_handlers_once_wired(handlers: DatasetHandlers) -
             room.pictures.grid.look("x")
         wire_dataset_room(room, handlers, demo)
     assert room.pictures.grid.look("x") == {"version": "", "tasks": []}
-    assert (room.source.value, room.resolution_px.value, room.square.value) == ("", 1024, False)
+    usual = FIELDS["data.resolution_px"].default
+    assert (room.source.value, room.resolution_px.value, room.square.value) == ("", usual, False)
 
 
 def test_a_public_host_gets_no_folder_field_and_no_captions_by_a_model() -> None:
