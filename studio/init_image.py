@@ -18,7 +18,7 @@ class InitImage:
     """A picture that this studio keeps, and the noise level that drawing begins from (SDEdit, arXiv 2108.01073)."""
 
     id: str
-    """Whose it is, and a digest of its pixels; see `studio.home.init_images.keep_init_image`."""
+    """Whose it is, and a digest of its file; see `studio.home.init_images.keep_init_image`."""
 
     strength: float = USUAL_STRENGTH
     """Low keeps the picture, high keeps little but its colours."""

@@ -36,8 +36,9 @@ EARLY_SCRIPTS = (
     "radios.js",
     "drop_anywhere.js",
 )
-"""Run before the first paint and before Gradio: no answer is lost; the side that the reader chose; what is entered
-while the page, a tab or an accordion opens; radios as one group; files dropped beside the fields."""
+"""Run before the first paint and before Gradio: no answer is lost; inputs are not told of events that have ended;
+the side that the reader chose; what is entered while the page, a tab or an accordion opens; radios as one group;
+files dropped beside the fields."""
 
 
 def head() -> str:

@@ -59,6 +59,24 @@ def test_a_running_run_shows_its_progress_and_its_buttons(finetune_tab: Page, li
     finetune_tab.wait_for_selector('.run[data-state="running"]')
 
 
+def test_a_stop_that_comes_and_goes_between_two_looks_is_shown_as_gone(
+    finetune_tab: Page, live_run: RunFolder
+) -> None:
+    """The version is then what it was before the press."""
+    pick(finetune_tab, "oil-live")
+    for _ in range(2):  # the second is asked once the page knows the answer to the first
+        with finetune_tab.expect_request_finished(
+            lambda asked: "runs_version" in (asked.post_data or "") and "oil-live" in (asked.post_data or "")
+        ):
+            pass
+    held = hold(finetune_tab, "**/gradio_api/component_server/**")
+    finetune_tab.locator('.run-actions [data-action="stop"]').click()
+    finetune_tab.wait_for_selector('.run[data-state="stopping"]')
+    live_run.granted("STOP")
+    held.let_go()
+    finetune_tab.wait_for_selector('.run[data-state="running"]')
+
+
 def test_a_press_before_the_last_one_is_answered_counts_too(finetune_tab: Page, live_run: RunFolder) -> None:
     pick(finetune_tab, "oil-live")
     held = hold(finetune_tab, "**/gradio_api/queue/join*")

@@ -1,6 +1,7 @@
 // Asks the server for the version of the watched runs while they are seen, and tells of another one.
 const mark = element.querySelector(".run-pulse");
 let seen = "";
+let again = false; // what is shown may be of a state that came and went between two looks
 let asking = false;
 
 async function look() {
@@ -9,7 +10,8 @@ async function look() {
   asking = true;
   try {
     const version = await server.runs_version({ runs: props.value.runs });
-    if (version !== seen) trigger("news", {});
+    if (version !== seen || again) trigger("news", {});
+    again = false;
     seen = version;
   } catch {
     seen = ""; // whatever it says when it is back is news
@@ -18,7 +20,11 @@ async function look() {
 }
 
 // A press of a button is news, too. All news goes one way, so that an older look never overwrites a newer one.
-const poke = () => (element.isConnected ? trigger("news", {}) : window.removeEventListener("d4k-runs", poke));
+function poke() {
+  if (!element.isConnected) return window.removeEventListener("d4k-runs", poke);
+  again = true;
+  trigger("news", {});
+}
 window.addEventListener("d4k-runs", poke);
 const timer = setInterval(look, 1000 * props.value.seconds);
 document.addEventListener("visibilitychange", look);
