@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -59,6 +60,11 @@ def elapsed_seconds(job: Job) -> float:
     if job.started_at is None or job.finished_at is None:
         return 0.0
     return max(0.0, job.finished_at - job.started_at)
+
+
+def kept_together(text: str) -> str:
+    """The same words, no line broken between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=\w)", "\N{NO-BREAK SPACE}", text)
 
 
 def short_seconds(seconds: float) -> str:

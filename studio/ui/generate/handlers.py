@@ -34,7 +34,7 @@ from studio.ui.generate.lora_stack import (
 from studio.ui.generate.notes import model_note, plain_text, warning
 from studio.ui.generate.speed_note import speed_note
 from studio.ui.generate.watching import Watch, finished, later, stage_view
-from studio.ui.messages import shows_errors
+from studio.ui.messages import kept_together, shows_errors
 from studio.ui.parts.header.header import StageStatus, WorkerStatus, worker_status
 from studio.ui.parts.queue.queue_panel import queue_rows
 from studio.ui.parts.refusal import NOTHING_REFUSED, refusal
@@ -164,7 +164,8 @@ class GenerateHandlers:
         what = f"<span class='fit-what'>{plain_text(entry.title)} · {width_px} × {height_px} px · </span>"
         if init.id:
             what += f"Over {plain_text(shortened(init.title))} · "
-        return what + (warning(note.text) if note.is_warning else plain_text(note.text))
+        text = kept_together(note.text)
+        return what + (warning(text) if note.is_warning else plain_text(text))
 
     def speed_note(self, model: str, chosen: list[str] | None) -> str:
         """What the chosen speed options gave and cost here."""

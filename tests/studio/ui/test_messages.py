@@ -6,7 +6,7 @@ import pytest
 from studio.queue.job import Progress
 from studio.ui.generate.notes import plain_text, size_note
 from studio.ui.generate.sizes import CUSTOM, PRESETS, preset_of, preset_size
-from studio.ui.messages import progress_sentence, short_seconds, shows_errors
+from studio.ui.messages import kept_together, progress_sentence, short_seconds, shows_errors
 
 
 def test_progress_reads_as_one_sentence() -> None:
@@ -64,3 +64,8 @@ def test_the_size_note_counts_megapixels_or_explains() -> None:
 
 def test_text_cannot_become_markup() -> None:
     assert plain_text("<img src=x> *a*") == "&lt;img src=x&gt; \\*a\\*"
+
+
+def test_a_number_and_its_unit_stay_on_one_line() -> None:
+    text = kept_together("about 57 s · 3.4 GB of memory · 4096 × 4096 px")
+    assert text.split(" ") == ["about", "57\xa0s", "·", "3.4\xa0GB", "of", "memory", "·", "4096", "×", "4096\xa0px"]
