@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finetune.run_folder import RunFolder
-from tests.browser.acting import hold, until
+from tests.browser.acting import Held, hold, until
 from tests.browser.finetune_home import DONE, STEPS
 from tests.browser.studio_server import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 
 def pick(page: Page, name: str) -> None:
@@ -72,6 +72,34 @@ def test_a_stop_that_comes_and_goes_between_two_looks_is_shown_as_gone(
     held = hold(finetune_tab, "**/gradio_api/component_server/**")
     finetune_tab.locator('.run-actions [data-action="stop"]').click()
     finetune_tab.wait_for_selector('.run[data-state="stopping"]')
+    live_run.granted("STOP")
+    held.let_go()
+    finetune_tab.wait_for_selector('.run[data-state="running"]')
+
+
+def test_a_look_that_was_asked_before_a_press_does_not_stand_for_the_one_after_it(
+    finetune_tab: Page, live_run: RunFolder
+) -> None:
+    pick(finetune_tab, "oil-live")
+    finetune_tab.wait_for_selector('.run[data-state="running"]')
+    held, early = Held(), []
+
+    def take(route: Route) -> None:
+        asked = route.request.post_data or ""
+        if "runs_version" not in asked or "oil-live" not in asked:
+            route.fallback()
+        elif early:
+            held.take(route)
+        else:
+            early.append((route, route.fetch()))
+
+    finetune_tab.route("**/gradio_api/component_server/**", take)
+    until(finetune_tab, lambda: bool(early))
+    finetune_tab.locator('.run-actions [data-action="stop"]').click()
+    finetune_tab.wait_for_selector('.run[data-state="stopping"]')
+    route, answer = early[0]
+    route.fulfill(response=answer)
+    until(finetune_tab, lambda: bool(held.routes))
     live_run.granted("STOP")
     held.let_go()
     finetune_tab.wait_for_selector('.run[data-state="running"]')

@@ -16,17 +16,6 @@ from tests.browser.test_finetune import pick
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-HOLD_FRAMES = """() => {
-  const usual = window.requestAnimationFrame;
-  const held = [];
-  window.requestAnimationFrame = (work) => held.push(work);
-  window.releaseFrames = async (number) => {
-    window.requestAnimationFrame = usual;
-    held.forEach((work) => usual(work));
-    for (let i = 0; i < number; i += 1) await new Promise(usual);
-  };
-}"""
-
 
 def test_a_change_of_the_form_reaches_chart_and_toml(finetune_tab: Page) -> None:
     finetune_tab.locator(".ft-step > button", has_text="3  Objective").click()
@@ -39,8 +28,8 @@ def test_a_change_of_the_form_reaches_chart_and_toml(finetune_tab: Page) -> None
     finetune_tab.locator("#ft-objective-low_weight input").fill("0.25")
     finetune_tab.wait_for_selector("#ft-verdict :text('bands weigh differently')")
     finetune_tab.wait_for_function(
-        "document.querySelector('#ft-weights .js-plotly-plot')._fullData"
-        ".some((t) => t.name === 'll1' && t.y[5] === 0.25)"
+        "document.querySelector('#ft-weights .js-plotly-plot')?._fullData"
+        "?.some((t) => t.name === 'll1' && t.y[5] === 0.25)"
     )
     finetune_tab.locator(".ft-step > button", has_text="As TOML").click()
     finetune_tab.wait_for_function(
@@ -228,20 +217,3 @@ def test_toml_that_is_typed_is_not_written_over_by_the_fields_that_it_fills(fine
     )
     finetune_tab.wait_for_selector('#ft-checks li:has-text("runs/by-toml")')  # all answers to it have come
     assert "# mine" in (toml_editor(finetune_tab).text_content() or "")
-
-
-def test_what_is_entered_where_a_tab_or_an_accordion_just_opened_stays(page: Page) -> None:
-    """Gradio writes the first values into its fields in a frame that comes later."""
-    page.evaluate(HOLD_FRAMES)
-    page.get_by_role("tab", name="Fine-tune").click()
-    page.locator("#dataset-folder input").fill("/somewhere")
-    page.evaluate("releaseFrames(12)")
-    expect(page.locator("#dataset-folder input")).to_have_value("/somewhere")
-
-    page.evaluate(HOLD_FRAMES)
-    page.get_by_role("button", name="Captions by a model").click()
-    page.locator("#captioner-url input").fill("http://127.0.0.1/v1")
-    page.locator("#captioner-all input").check()
-    page.evaluate("releaseFrames(12)")
-    expect(page.locator("#captioner-url input")).to_have_value("http://127.0.0.1/v1")
-    expect(page.locator("#captioner-all input")).to_be_checked()

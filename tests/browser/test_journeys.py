@@ -170,7 +170,7 @@ def test_a_dry_run_and_then_the_whole_run_for_real(page: Page, real_server: Serv
     page.wait_for_selector('.run[data-state="done"] h2:text("real")', timeout=TRAINING_MS)
     assert page.locator(".run-progress").inner_text().startswith("step 6 of 6")
     page.wait_for_function(
-        "Array.from(document.querySelector('#ft-loss .js-plotly-plot')._fullData[0].x).at(-1) === 6"
+        "Array.from(document.querySelector('#ft-loss .js-plotly-plot')?._fullData?.[0].x ?? []).at(-1) === 6"
     )
     assert page.locator(".run-continue option").all_inner_texts() == ["step 6", "step 3"]
     assert (real_server.workspace.runs / "real" / "adapter" / "pytorch_lora_weights.safetensors").is_file()

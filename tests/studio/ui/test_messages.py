@@ -68,4 +68,15 @@ def test_text_cannot_become_markup() -> None:
 
 def test_a_number_and_its_unit_stay_on_one_line() -> None:
     text = kept_together("about 57 s · 3.4 GB of memory · 4096 × 4096 px")
-    assert text.split(" ") == ["about", "57\xa0s", "·", "3.4\xa0GB", "of", "memory", "·", "4096", "×", "4096\xa0px"]
+    assert text.split(" ") == [
+        "about",
+        "57\xa0s",
+        "·",
+        "3.4\xa0GB",
+        "of",
+        "memory",
+        "·",
+        "4096",
+        "×",
+        "4096\xa0px",
+    ]

@@ -8,10 +8,11 @@ async function look() {
   if (!element.isConnected) return clearInterval(timer);
   if (asking || document.hidden || !mark.getClientRects().length) return;
   asking = true;
+  const pressed = again;
+  again = false; // a press while the server is asked is for the next look
   try {
     const version = await server.runs_version({ runs: props.value.runs });
-    if (version !== seen || again) trigger("news", {});
-    again = false;
+    if (version !== seen || pressed) trigger("news", {});
     seen = version;
   } catch {
     seen = ""; // whatever it says when it is back is news
