@@ -5,6 +5,7 @@ Not here: what becomes of it (`studio.ui.benchmark.handlers`).
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from studio.home.workspace import Workspace
 from studio.ui.benchmark.contenders import ContenderContent, ContenderList, ContenderRow, WornLora
 from studio.ui.benchmark.handlers import OWN_TITLE
 from studio.ui.generate.controls import Controls
+from studio.ui.generate.init_picture import InitContent
 from studio.ui.generate.lora_stack import LoraContent
 
 SIZES = ["1024 × 1024", "2048 × 2048", "4096 × 4096"]
@@ -80,7 +82,7 @@ def taken_from(controls: Controls) -> list[Any]:
     """The fields of Generate in the order of `add_setting`."""
     return [
         *(controls.model, controls.num_inference_steps, controls.guidance_scale, controls.coarse_first),
-        *(controls.negative_prompt, controls.adapters, controls.rope, controls.speed),
+        *(controls.negative_prompt, controls.adapters, controls.rope, controls.speed, controls.init),
     ]
 
 
@@ -94,8 +96,15 @@ def add_setting(
     stack: LoraContent,
     rope: str,
     speed: list[str] | None,
+    init: InitContent,
 ) -> ContenderContent:
-    """The list with what the Generate form is set to; prompt, seed and size are the benchmark's own."""
+    """The list with what the Generate form is set to; prompt, seed and size are the benchmark's own.
+
+    All of a benchmark begins from noise. Where the form begins from a picture, the page is told that it is left out.
+    """
+    if init.id:
+        what = html.escape(init.title) or "the picture to begin from"
+        gr.Info(f"A benchmark begins from noise: {what} is left out.", duration=8)
     row = ContenderRow(
         id=1 + max((one.id for one in content.rows), default=0),
         model=model,

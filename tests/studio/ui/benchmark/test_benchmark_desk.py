@@ -21,6 +21,7 @@ from studio.queue.table import JobTable
 from studio.ui.benchmark.contenders import ContenderContent, ContenderRow, WornLora, options
 from studio.ui.benchmark.form import add_setting
 from studio.ui.benchmark.handlers import FILES, BenchmarkHandlers, parse_limit, parse_seeds
+from studio.ui.generate.init_picture import InitContent
 from studio.ui.generate.lora_stack import LoraContent, LoraRow
 from tests.benchmark_home import TWO, start_benchmark
 
@@ -164,11 +165,23 @@ def test_generates_settings_become_a_model() -> None:
     stack = LoraContent(
         rows=(LoraRow(path="loras/a.safetensors", weight=0.5), LoraRow(path="loras/b.safetensors", on=False))
     )
-    content = add_setting(TWO, "micro-4k", 9, 3.5, 0.3, "blur", stack, "none", ["cache:0.1"])
+    content = add_setting(TWO, "micro-4k", 9, 3.5, 0.3, "blur", stack, "none", ["cache:0.1"], InitContent())
     row = content.rows[-1]
     assert (row.id, row.name, row.steps, row.guidance, row.coarse_first) == (3, "", 9, 3.5, 0.3)
     assert [(worn.path, worn.weight) for worn in row.loras] == [("loras/a.safetensors", 0.5)]
     assert (row.negative_prompt, row.speed) == ("blur", "cache:0.1")
+
+
+@pytest.mark.parametrize(("init", "told"), [(InitContent(), 0), (InitContent(id="one", title="hill.png"), 1)])
+def test_a_picture_to_begin_from_is_left_out_and_that_is_told(
+    init: InitContent, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(gr, "Info", lambda message, **_named: said.append(message))
+    content = add_setting(ContenderContent(), "micro-4k", 9, 3.5, 0.3, "", LoraContent(), "none", None, init)
+    assert len(content.rows) == 1
+    assert len(said) == told
+    assert all("hill.png is left out" in sentence for sentence in said)
 
 
 def test_what_can_be_added(workspace: Workspace) -> None:
