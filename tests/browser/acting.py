@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,26 @@ def until(page: Page, condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it does not come"
         page.wait_for_timeout(50)
+
+
+def wait_until_true(page: Page, expression: str, *, arg: Any = None, timeout: float | None = None) -> None:
+    """Until an expression, or a function of `arg`, is true in the page.
+
+    What is not there yet, such as a plot that is being put in anew, is no error: it is not true yet.
+    """
+    page.wait_for_function(
+        f"""(arg) => {{
+          try {{
+            const found = ({expression});
+            return typeof found === "function" ? found(arg) : found;
+          }} catch (error) {{
+            if (error instanceof TypeError) return false;
+            throw error;
+          }}
+        }}""",
+        arg=arg,
+        timeout=timeout,
+    )
 
 
 def settled(page: Page) -> None:

@@ -15,7 +15,7 @@ from studio.benchmark.progress import SCORE
 from studio.benchmark.report import write_report
 from studio.benchmark.scoring import measure_benchmark
 from tests.benchmark_home import a_plan, drawn_benchmark, prompts
-from tests.browser.acting import open_studio, settled
+from tests.browser.acting import open_studio, settled, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server, wait_until
 from tests.browser.test_accessibility import findings
@@ -122,7 +122,7 @@ def test_duels_by_key_stay_blind_to_the_end(measured: BenchmarkFolder, page: Pag
     page.get_by_role("tab", name="Blind duels").click()
     bar = page.locator(BAR)
     expect(bar).to_have_attribute("data-done", "0")
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.panes?.split(' ').length === 2")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.panes?.split(' ').length === 2")
     assert page.locator(STAGE).get_attribute("data-scale") == "1.0000"
     for done, key in enumerate(("a", "w", "d"), start=1):
         page.keyboard.press(key)

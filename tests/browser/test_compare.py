@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from studio.pictures.record import ModelUsed, PictureRecord
 from studio.render_request import RenderRequest
-from tests.browser.acting import chart
+from tests.browser.acting import chart, wait_until_true
 from tests.browser.studio_server import Server
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def test_two_pictures_are_scored_sorted_and_opened_where_they_differ(compare: Pa
     rows = page.locator(f"{TABLE} tbody tr")
     rows.nth(0).focus()
     page.keyboard.press("Enter")
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.kind === 'picture'")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.kind === 'picture'")
     rows.nth(1).click()
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.panes.split(' ').length === 2")
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.cx === '544.00'")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.panes.split(' ').length === 2")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.cx === '544.00'")
     assert page.locator(STAGE).get_attribute("data-cy") == "480.00"
     told = page.locator(".settings-table").inner_text()
     assert "x 512, y 448" in told

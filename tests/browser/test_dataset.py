@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from finetune.data.dataset import open_dataset
-from tests.browser.acting import hold_event, until
+from tests.browser.acting import hold_event, until, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server, serving
 from tests.finetune.captions.test_endpoint import Endpoint
@@ -62,7 +62,7 @@ def root(room_server: Server, drawn: list[Image.Image], request: pytest.FixtureR
 def choose_dataset(page: Page, url: str, root: Path) -> None:
     page.goto(url)
     page.wait_for_selector("#dataset-grid .dataset")
-    page.wait_for_function("document.querySelector('#dataset-known input')")
+    wait_until_true(page, "document.querySelector('#dataset-known input')")
     page.locator("#dataset-known input").click()
     page.get_by_role("option", name=root.name).click()
     page.wait_for_selector(".dataset-card")
@@ -80,7 +80,8 @@ def room(new_page: NewPage, room_server: Server, root: Path) -> Page:
 
 def expect_chip(page: Page, words: str, number: str) -> None:
     """Wait until the line above the grid says so."""
-    page.wait_for_function(
+    wait_until_true(
+        page,
         """([words, number]) => [...document.querySelectorAll(".dataset-chip")].some(
           (chip) => chip.lastElementChild.textContent === words && chip.firstElementChild.textContent === number)""",
         arg=[words, number],
@@ -100,7 +101,8 @@ def caption(page: Page, name: str) -> str:
 
 
 def wait_for_by(page: Page, name: str, words: str) -> None:
-    page.wait_for_function(
+    wait_until_true(
+        page,
         "([card, words]) => document.querySelector(`${card} .dataset-by`).textContent === words",
         arg=[CARD.format(name), words],
     )
@@ -110,8 +112,8 @@ def test_the_crops_are_shown_with_the_size_they_are_trained_at(room: Page) -> No
     expect(room.locator(".dataset-card img[src]")).to_have_count(NUM_PICTURES)
     image = room.locator(f"{CARD.format('00.png')} img")
     image.scroll_into_view_if_needed()
-    room.wait_for_function(
-        "card => document.querySelector(`${card} img`).naturalWidth > 0", arg=CARD.format("00.png")
+    wait_until_true(
+        room, "card => document.querySelector(`${card} img`).naturalWidth > 0", arg=CARD.format("00.png")
     )
     shown = image.evaluate("one => [one.naturalWidth, one.naturalHeight]")
     size = room.locator(f"{CARD.format('00.png')} .dataset-size").inner_text()
@@ -165,7 +167,7 @@ def test_leaving_one_out_and_undoing_it(room: Page, root: Path) -> None:
 def test_undo_takes_a_caption_back(room: Page, root: Path) -> None:
     room.locator(f"{CARD.format('04.png')} textarea").fill("wrong")
     wait_for_by(room, "04.png", "hand")
-    room.wait_for_function("document.querySelector('.dataset-undo').title.endsWith('04.png')")
+    wait_until_true(room, "document.querySelector('.dataset-undo').title.endsWith('04.png')")
     room.locator(f"{CARD.format('04.png')} textarea").blur()
     room.locator(".dataset-undo").click()
     wait_for_by(room, "04.png", "own")
@@ -214,7 +216,7 @@ def test_an_answer_that_another_shelf_overtook_does_not_stay(room: Page) -> None
         }"""
     )
     held.let_go()
-    room.wait_for_function("window.most > 3")
+    wait_until_true(room, "window.most > 3")
     expect(room.locator(".dataset-card")).to_have_count(3)
 
 
@@ -229,7 +231,7 @@ def test_shelves_and_a_resolution_that_cannot_be(room: Page) -> None:
     room.get_by_label("Resolution (px)").fill("300")
     room.wait_for_selector(".dataset-message >> text=must be a multiple of 64 px, got 300; try 320")
     room.get_by_label("Resolution (px)").fill("256")
-    room.wait_for_function("document.querySelector('.dataset-message').hidden")
+    wait_until_true(room, "document.querySelector('.dataset-message').hidden")
     expect_chip(room, "to train on", "22")
 
 
@@ -240,7 +242,7 @@ def test_a_dropped_zip_becomes_a_dataset_of_two_pages(room: Page, root: Path, tm
     room.locator("#dataset-drop input[type=file]").set_input_files(tmp_path / "more.zip")
     expect_chip(room, "too small", "61")
     assert (root.parent / "more" / "in" / "00.png").is_file()
-    room.wait_for_function("document.querySelector('#dataset-known input').value === 'more'")
+    wait_until_true(room, "document.querySelector('#dataset-known input').value === 'more'")
     expect(room.locator(".dataset-card")).to_have_count(60)
     assert room.locator(".dataset-before").is_disabled()
     room.locator(".dataset-after").click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finetune.run_folder import RunFolder
-from tests.browser.acting import Held, hold, until
+from tests.browser.acting import Held, hold, until, wait_until_true
 from tests.browser.finetune_home import DONE, STEPS
 from tests.browser.studio_server import Server
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def pick(page: Page, name: str) -> None:
     page.locator(f'.runs-row[data-key="{name}"]').click()
-    page.wait_for_function(f"document.querySelector('.run h2').textContent === '{name}'")
+    wait_until_true(page, f"document.querySelector('.run h2').textContent === '{name}'")
 
 
 def test_a_studio_without_runs_tells_how_a_training_begins(page: Page) -> None:
@@ -118,16 +118,16 @@ def test_a_press_before_the_last_one_is_answered_counts_too(finetune_tab: Page, 
 def test_curves_bands_and_validation_are_drawn(finetune_tab: Page) -> None:
     pick(finetune_tab, "oil-live")
     for name, lines in (("loss", 2), ("bands", 8), ("validation", 6)):
-        finetune_tab.wait_for_function(
-            f"document.querySelector('#ft-{name} .js-plotly-plot')?.data?.length === {lines}"
+        wait_until_true(
+            finetune_tab, f"document.querySelector('#ft-{name} .js-plotly-plot')?.data?.length === {lines}"
         )
     last = finetune_tab.evaluate(
         "Array.from(document.querySelector('#ft-loss .js-plotly-plot')?._fullData?.[0]?.x ?? []).at(-1)"
     )
     assert last == DONE
     finetune_tab.locator("#ft-log-scale input").check()
-    finetune_tab.wait_for_function(
-        "document.querySelector('#ft-loss .js-plotly-plot')?.layout.yaxis.type === 'log'"
+    wait_until_true(
+        finetune_tab, "document.querySelector('#ft-loss .js-plotly-plot')?.layout.yaxis.type === 'log'"
     )
     finetune_tab.locator("#ft-log-scale input").uncheck()
 
@@ -135,21 +135,24 @@ def test_curves_bands_and_validation_are_drawn(finetune_tab: Page) -> None:
 def test_new_steps_arrive_by_themselves(finetune_tab: Page, live_run: RunFolder) -> None:
     pick(finetune_tab, "oil-live")
     live_run.append("steps.jsonl", {"step": DONE + 1, "loss": 0.3, "bands": {"ll": 0.3}, "seconds": 2.0})
-    finetune_tab.wait_for_function(
-        f"Array.from(document.querySelector('#ft-loss .js-plotly-plot')?._fullData?.[0]?.x ?? []).at(-1) === {DONE + 1}"
+    wait_until_true(
+        finetune_tab,
+        f"Array.from(document.querySelector('#ft-loss .js-plotly-plot')._fullData[0].x).at(-1) === {DONE + 1}",
     )
 
 
 def test_restarts_and_other_runs_in_one_chart(finetune_tab: Page) -> None:
     pick(finetune_tab, "oil-more")
-    finetune_tab.wait_for_function(
-        "document.querySelector('#ft-loss .js-plotly-plot')?.layout.annotations?.[0]?.text === 'restarted'"
+    wait_until_true(
+        finetune_tab,
+        "document.querySelector('#ft-loss .js-plotly-plot')?.layout.annotations?.[0]?.text === 'restarted'",
     )
     others = finetune_tab.locator("#ft-others input")
     others.click()
     finetune_tab.get_by_role("option", name="oil", exact=True).click()
-    finetune_tab.wait_for_function(
-        "document.querySelector('#ft-loss .js-plotly-plot')?.data?.map((t) => t.name).includes('oil')"
+    wait_until_true(
+        finetune_tab,
+        "document.querySelector('#ft-loss .js-plotly-plot')?.data?.map((t) => t.name).includes('oil')",
     )
     finetune_tab.keyboard.press("Escape")
     finetune_tab.locator(".run h2").click()
@@ -168,7 +171,7 @@ def test_samples_walk_with_the_arrow_keys(finetune_tab: Page) -> None:
     finetune_tab.keyboard.press("ArrowDown")
     finetune_tab.keyboard.press("ArrowLeft")
     assert (large.get_attribute("data-step"), large.get_attribute("data-index")) == ("40", "1")
-    finetune_tab.wait_for_function("document.querySelector('.samples-large img').naturalWidth === 256")
+    wait_until_true(finetune_tab, "document.querySelector('.samples-large img').naturalWidth === 256")
     finetune_tab.keyboard.press("ArrowLeft")
     assert "OutOfMemoryError" in large.inner_text()
 
@@ -188,8 +191,9 @@ def test_notes_are_kept(finetune_tab: Page, server: Server) -> None:
     box = finetune_tab.locator("#ft-notes textarea")
     box.fill("the first one")
     box.blur()
-    finetune_tab.wait_for_function(
-        "document.querySelector('.runs-row[data-key=oil] .runs-note').textContent === 'the first one'"
+    wait_until_true(
+        finetune_tab,
+        "document.querySelector('.runs-row[data-key=oil] .runs-note').textContent === 'the first one'",
     )
     pick(finetune_tab, "oil-more")
-    finetune_tab.wait_for_function("document.querySelector('#ft-notes textarea').value === 'higher rate'")
+    wait_until_true(finetune_tab, "document.querySelector('#ft-notes textarea').value === 'higher rate'")

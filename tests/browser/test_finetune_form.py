@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser.acting import hold_event, until, wait_until_open
+from tests.browser.acting import hold_event, until, wait_until_open, wait_until_true
 from tests.browser.conftest import Guard
 from tests.browser.studio_server import Server
 from tests.browser.test_finetune import pick
@@ -27,13 +27,15 @@ def test_a_change_of_the_form_reaches_chart_and_toml(finetune_tab: Page) -> None
     finetune_tab.wait_for_selector("#ft-verdict :text('By Parseval')")
     finetune_tab.locator("#ft-objective-low_weight input").fill("0.25")
     finetune_tab.wait_for_selector("#ft-verdict :text('bands weigh differently')")
-    finetune_tab.wait_for_function(
-        "document.querySelector('#ft-weights .js-plotly-plot')?._fullData"
-        "?.some((t) => t.name === 'll1' && t.y[5] === 0.25)"
+    wait_until_true(
+        finetune_tab,
+        "document.querySelector('#ft-weights .js-plotly-plot')._fullData"
+        ".some((t) => t.name === 'll1' && t.y[5] === 0.25)",
     )
     finetune_tab.locator(".ft-step > button", has_text="As TOML").click()
-    finetune_tab.wait_for_function(
-        "document.querySelector('#ft-toml .cm-content')?.textContent.includes('low_weight = 0.25')"
+    wait_until_true(
+        finetune_tab,
+        "document.querySelector('#ft-toml .cm-content')?.textContent.includes('low_weight = 0.25')",
     )
 
 
@@ -42,12 +44,14 @@ def test_a_wrong_value_is_told_beside_its_field(finetune_tab: Page) -> None:
     finetune_tab.locator("#ft-objective-kind").get_by_label("wavelet", exact=True).check(force=True)
     finetune_tab.wait_for_selector("#ft-verdict :text('By Parseval')")
     finetune_tab.locator("#ft-objective-low_weight input").fill("-1")
-    finetune_tab.wait_for_function(
-        "getComputedStyle(document.querySelector('#ft-objective-low_weight'), '::after').content.includes('at least 0')"
+    wait_until_true(
+        finetune_tab,
+        "getComputedStyle(document.querySelector('#ft-objective-low_weight'), '::after')"
+        ".content.includes('at least 0')",
     )
     assert "at least 0" in (finetune_tab.locator(".ft-problem").text_content() or "")
     finetune_tab.locator("#ft-objective-low_weight input").fill("1")
-    finetune_tab.wait_for_function("document.querySelector('.ft-problem').hidden")
+    wait_until_true(finetune_tab, "document.querySelector('.ft-problem').hidden")
 
 
 def test_toml_fills_the_form(finetune_tab: Page, server: Server) -> None:
@@ -60,10 +64,10 @@ def test_toml_fills_the_form(finetune_tab: Page, server: Server) -> None:
     )
     finetune_tab.wait_for_selector("#ft-verdict :text('sigma^2-weighted')")
     assert finetune_tab.locator("#ft-objective-kind").get_by_label("wlf").is_checked()
-    finetune_tab.wait_for_function("document.querySelector('#dataset-resolution input').value === '128'")
+    wait_until_true(finetune_tab, "document.querySelector('#dataset-resolution input').value === '128'")
     finetune_tab.keyboard.press("Control+End")
     finetune_tab.keyboard.insert_text("resolutoin = 3\n")
-    finetune_tab.wait_for_function("!document.querySelector('.ft-problem').hidden")
+    wait_until_true(finetune_tab, "!document.querySelector('.ft-problem').hidden")
     assert "did you mean" in (finetune_tab.locator(".ft-problem").text_content() or "")
     assert finetune_tab.locator("#ft-objective-kind").get_by_label("wlf").is_checked()
 
@@ -78,7 +82,7 @@ def test_what_is_typed_while_the_room_follows_the_toml_stays(finetune_tab: Page,
     until(finetune_tab, lambda: bool(following.routes))
     finetune_tab.keyboard.press("Control+End")
     finetune_tab.keyboard.insert_text("resolutoin = 3\n")
-    finetune_tab.wait_for_function("!document.querySelector('.ft-problem').hidden")
+    wait_until_true(finetune_tab, "!document.querySelector('.ft-problem').hidden")
     with finetune_tab.expect_response(lambda answer: answer.request == following.routes[0].request):
         following.let_go()
     finetune_tab.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
@@ -97,8 +101,8 @@ def test_checks_then_a_run_into_the_queue_and_out(finetune_tab: Page, server: Se
 
 def named(finetune_tab: Page, name: str) -> None:
     """Wait until TOML that was typed has reached the fields, which are what is started."""
-    finetune_tab.wait_for_function(
-        f"document.querySelector('#ft-output-name :is(textarea, input)').value === '{name}'"
+    wait_until_true(
+        finetune_tab, f"document.querySelector('#ft-output-name :is(textarea, input)').value === '{name}'"
     )
 
 
@@ -130,15 +134,15 @@ def test_a_dataset_of_the_home_is_chosen_and_its_crops_are_shown(finetune_tab: P
     finetune_tab.keyboard.press("Control+A")
     finetune_tab.keyboard.insert_text("[data]\nresolution_px = 128\n")
     # The answer to what was typed names no dataset either: it must not come after the choice.
-    finetune_tab.wait_for_function("document.querySelector('#dataset-resolution input').value === '128'")
+    wait_until_true(finetune_tab, "document.querySelector('#dataset-resolution input').value === '128'")
     finetune_tab.wait_for_selector('#ft-checks li[data-level="problem"]:has-text("no dataset is chosen")')
     finetune_tab.locator("#dataset-known input").click()
     finetune_tab.get_by_role("option", name="hills").click()
     finetune_tab.wait_for_selector(".dataset-card img[src]")
     expect(finetune_tab.locator(".dataset-card")).to_have_count(9)
     source = server.workspace.datasets / "hills"
-    finetune_tab.wait_for_function(
-        f"document.querySelector('#ft-toml .cm-content').textContent.includes('{source}')"
+    wait_until_true(
+        finetune_tab, f"document.querySelector('#ft-toml .cm-content').textContent.includes('{source}')"
     )
     finetune_tab.wait_for_selector('#ft-checks li:has-text("crops at 128 px")')
     pick(finetune_tab, "oil")
@@ -150,8 +154,8 @@ def test_a_problem_is_told_and_nothing_started(finetune_tab: Page, server: Serve
     finetune_tab.keyboard.press("Control+A")
     finetune_tab.keyboard.insert_text('[data]\nsource = "/no/such/folder"\n')
     finetune_tab.wait_for_selector('#ft-checks li[data-level="problem"]:has-text("/no/such/folder")')
-    finetune_tab.wait_for_function(
-        "document.querySelector('#dataset-folder input').value === '/no/such/folder'"
+    wait_until_true(
+        finetune_tab, "document.querySelector('#dataset-folder input').value === '/no/such/folder'"
     )
     before = len(os.listdir(server.workspace.runs))
     finetune_tab.locator("#ft-start").click()
@@ -175,25 +179,26 @@ def test_the_form_and_the_choice_survive_a_reload(finetune_tab: Page, guard: Gua
     finetune_tab.keyboard.press("Control+A")
     finetune_tab.keyboard.insert_text('[data]\nsource = "/kept/over/a/reload"\n')
     # What the browser keeps is encrypted: it has changed, more cannot be seen.
-    finetune_tab.wait_for_function(f"localStorage.getItem('d4k-finetune-form') !== {json.dumps(before)}")
+    wait_until_true(finetune_tab, f"localStorage.getItem('d4k-finetune-form') !== {json.dumps(before)}")
     finetune_tab.wait_for_selector('#ft-checks li[data-level="problem"]:has-text("/kept/over/a/reload")')
     finetune_tab.reload()
     wait_until_open(finetune_tab)
     guard.complaints.clear()  # of requests that were under way and the reload cut off
     finetune_tab.get_by_role("tab", name="Fine-tune").click()
-    finetune_tab.wait_for_function("document.querySelector('.run h2')?.textContent === 'oil-more'")
-    finetune_tab.wait_for_function(
-        "document.querySelector('#dataset-folder input').value === '/kept/over/a/reload'"
+    wait_until_true(finetune_tab, "document.querySelector('.run h2')?.textContent === 'oil-more'")
+    wait_until_true(
+        finetune_tab, "document.querySelector('#dataset-folder input').value === '/kept/over/a/reload'"
     )
-    finetune_tab.wait_for_function("document.querySelector('#ft-notes textarea').value === 'higher rate'")
+    wait_until_true(finetune_tab, "document.querySelector('#ft-notes textarea').value === 'higher rate'")
 
 
 def test_pasted_and_deleted_text_counts_at_once(finetune_tab: Page) -> None:
     """The field is not left, and no key that writes a letter is pressed: Gradio's own `input` would tell of nothing."""
 
     def toml_says(words: str) -> None:
-        finetune_tab.wait_for_function(
-            f"document.querySelector('#ft-toml .cm-content').textContent.includes({json.dumps(words)})"
+        wait_until_true(
+            finetune_tab,
+            f"document.querySelector('#ft-toml .cm-content').textContent.includes({json.dumps(words)})",
         )
 
     toml_editor(finetune_tab)
@@ -212,8 +217,8 @@ def test_toml_that_is_typed_is_not_written_over_by_the_fields_that_it_fills(fine
     toml_editor(finetune_tab).click()
     finetune_tab.keyboard.press("Control+A")
     finetune_tab.keyboard.insert_text('# mine\n[output]\nname = "by-toml"\n')
-    finetune_tab.wait_for_function(
-        "document.querySelector('#ft-output-name :is(textarea, input)').value === 'by-toml'"
+    wait_until_true(
+        finetune_tab, "document.querySelector('#ft-output-name :is(textarea, input)').value === 'by-toml'"
     )
     finetune_tab.wait_for_selector('#ft-checks li:has-text("runs/by-toml")')  # all answers to it have come
     assert "# mine" in (toml_editor(finetune_tab).text_content() or "")

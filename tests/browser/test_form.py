@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.acting import ask, hold, open_studio, wait_until_open
+from tests.browser.acting import ask, hold, open_studio, wait_until_open, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import HANG_S, Server
 
@@ -76,7 +76,7 @@ def test_what_is_entered_while_the_page_still_opens_stays(own_page: Page, server
 def test_a_reload_brings_the_form_back_and_entering_on_is_kept(own_page: Page, server: Server) -> None:
     open_studio(own_page, server)
     entered = fill_in(own_page)
-    own_page.wait_for_function("""sessionStorage.getItem("d4k.form").includes('"seed_mode":"walk"')""")
+    wait_until_true(own_page, """sessionStorage.getItem("d4k.form").includes('"seed_mode":"walk"')""")
     own_page.reload()
     wait_until_open(own_page)
     assert form(own_page) == entered
@@ -120,7 +120,7 @@ def test_another_model_brings_its_own_steps(own_page: Page, server: Server) -> N
     fill_in(own_page)
     own_page.locator("#model input").click()
     own_page.get_by_role("option", name="Stable Diffusion 3.5 Large").first.click()
-    own_page.wait_for_function("document.querySelector('#steps input[type=number]').value === '28'")
+    wait_until_true(own_page, "document.querySelector('#steps input[type=number]').value === '28'")
 
 
 def test_the_chosen_side_outlives_a_reload(own_page: Page, server: Server) -> None:
@@ -141,7 +141,7 @@ def test_a_tab_watches_its_own_render_after_a_reload(own_page: Page, server: Ser
         open_studio(page, server)
         ask(page, None, prompt, side_px=512, steps=9, seed=1)
         page.locator("#generate").click()
-        page.wait_for_function("document.querySelector('#stage .viewer').dataset.scene.startsWith('job-')")
+        wait_until_true(page, "document.querySelector('#stage .viewer').dataset.scene.startsWith('job-')")
         asked[page] = page.locator("#stage .viewer").get_attribute("data-scene")
     assert asked[own_page] != asked[other]
     for page, scene in asked.items():

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from studio.pictures.gallery_search import Listed
-from tests.browser.acting import hold_event, open_studio, until
+from tests.browser.acting import hold_event, open_studio, until, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -44,7 +44,8 @@ def card(page: Page, prompt: str) -> Locator:
 
 def expect_cards(page: Page, *prompts: str) -> None:
     """These and no others, in this order."""
-    page.wait_for_function(
+    wait_until_true(
+        page,
         "(wanted) => [...document.querySelectorAll('.gallery-card')].map((one) => one.title).join('|') === wanted",
         arg="|".join(prompts),
     )
@@ -55,8 +56,9 @@ def shelf(page: Page, name: str) -> None:
 
 
 def test_newest_first_with_thumbnails(gallery: Page) -> None:
-    gallery.wait_for_function(
-        "[...document.querySelectorAll('.gallery-card img')].every((image) => image.naturalWidth > 0)"
+    wait_until_true(
+        gallery,
+        "[...document.querySelectorAll('.gallery-card img')].every((image) => image.naturalWidth > 0)",
     )
 
 
@@ -92,7 +94,8 @@ def test_thumbnails_keep_the_size_they_were_given(gallery: Page) -> None:
     before = first.bounding_box()
     gallery.get_by_label("Size of the thumbnails").fill("460")
     assert before is not None
-    gallery.wait_for_function(
+    wait_until_true(
+        gallery,
         "(least) => document.querySelector('.gallery-card').getBoundingClientRect().width > least",
         arg=before["width"] * 1.5,
     )
@@ -181,7 +184,7 @@ def test_the_grid_takes_up_where_the_viewer_ended(gallery: Page) -> None:
     expect(details).to_have_text("a calm sea at night")
     gallery.keyboard.press("Escape")
     expect(gallery.locator(".gallery-card.selected")).to_have_attribute("title", "a calm sea at night")
-    gallery.wait_for_function("document.activeElement.title === 'a calm sea at night'")
+    wait_until_true(gallery, "document.activeElement.title === 'a calm sea at night'")
     gallery.keyboard.press("ArrowLeft")
     expect(details).to_have_text("dunes at noon")
 
@@ -201,7 +204,7 @@ def test_delete_goes_on_to_the_neighbour(gallery: Page) -> None:
     details = gallery.locator("#gallery-details .details-prompt")
     expect(details).to_have_text("dunes at noon")
     gallery.keyboard.press("Delete")
-    gallery.wait_for_function("document.activeElement.title === 'a calm sea at night'")
+    wait_until_true(gallery, "document.activeElement.title === 'a calm sea at night'")
     expect(details).to_have_text("a calm sea at night")
     gallery.keyboard.press("Control+z")
     expect_cards(gallery, *reversed(PROMPTS))
@@ -232,7 +235,7 @@ def test_the_only_picture_deleted_in_the_viewer_comes_back_by_key(gallery: Page,
     gallery.locator("#loupe .viewer[data-kind='picture']").wait_for()
     gallery.keyboard.press("Delete")
     expect(gallery.get_by_text("1 picture in the trash")).to_be_visible()
-    gallery.wait_for_function("document.activeElement.closest('#grid') !== null")
+    wait_until_true(gallery, "document.activeElement.closest('#grid') !== null")
     gallery.keyboard.press("Control+z")
     expect_cards(gallery, PROMPTS[0])
 

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import expect
 
 from studio.pictures.gallery_search import Listed
-from tests.browser.acting import ask, wait_until_open
+from tests.browser.acting import ask, wait_until_open, wait_until_true
 from tests.browser.conftest import Guard
 from tests.browser.studio_server import Server, wait_until
 from tests.studio.ui.conftest import add_picture
@@ -36,12 +36,13 @@ def generate(page: Page) -> None:
     """Press Ctrl+Enter and wait until the stage has turned to the new job."""
     before = page.locator(STAGE).get_attribute("data-scene")
     page.locator("#prompt textarea").press("Control+Enter")
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.scene !== {json.dumps(before)}")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.scene !== {json.dumps(before)}")
 
 
 def wait_until_running(page: Page, *, step: int = 2) -> None:
     """Until the status line speaks of this step or a later one."""
-    page.wait_for_function(
+    wait_until_true(
+        page,
         """(step) => {
           const words = document.querySelector('.status-text')?.textContent.match(/step (\\d+) of/);
           return words && Number(words[1]) >= step;
@@ -137,7 +138,7 @@ def test_a_closely_watched_picture_stays_and_the_new_one_is_offered(page: Page, 
     page.get_by_role("button", name="New picture").wait_for()
     assert page.locator(STAGE).get_attribute("data-scene") == shown
     page.get_by_role("button", name="New picture").click()
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.scene !== '{shown}'")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.scene !== '{shown}'")
 
 
 def test_a_reload_in_the_middle_still_brings_the_picture(page: Page, server: Server) -> None:

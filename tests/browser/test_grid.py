@@ -14,6 +14,7 @@ from studio.home.settings import ROOT
 from studio.models.adapters import file_digest
 from studio.pictures.record import AdapterUsed, PictureRecord
 from studio.training.adapter_grid import plan_grid, submit_grid, usual_settings
+from tests.browser.acting import wait_until_true
 from tests.browser.studio_server import Server
 from tests.finetune.test_checkpoint_adapter import checkpoint
 from tests.finetune.training_runs import new_run
@@ -70,7 +71,7 @@ def test_cells_are_walked_opened_and_turned(drawn: list[str], page: Page) -> Non
     page.evaluate("window.requestAnimationFrame = (draw) => setTimeout(draw, 3000)")
     page.keyboard.press("Enter")
     title = page.locator("#ft-grid-loupe .viewer-title")
-    page.wait_for_function("document.activeElement.className === 'viewer'")
+    wait_until_true(page, "document.activeElement.className === 'viewer'")
     expect(title).to_contain_text(drawn[1])
     page.keyboard.press("ArrowRight")
     expect(title).to_contain_text(drawn[2])

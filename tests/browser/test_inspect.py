@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.acting import chart, hold, hold_event, until
+from tests.browser.acting import chart, hold, hold_event, until, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -66,8 +66,9 @@ def opened(new_page: NewPage, server: Server, pictures: dict[str, str]) -> Open:
 
 
 def stage(page: Page, condition: str) -> None:
-    page.wait_for_function(
-        f"(() => {{ const s = document.querySelector('{STAGE}')?.dataset; return s && {condition}; }})()"
+    wait_until_true(
+        page,
+        f"(() => {{ const s = document.querySelector('{STAGE}')?.dataset; return s && {condition}; }})()",
     )
 
 
@@ -211,7 +212,7 @@ def test_two_panes_share_one_view_and_differ_where_the_pictures_do(opened: Open)
     assert abs(rows.mean() + box["y"] - y) < 6
     first = page.locator(STAGE).get_attribute("data-panes")
     page.keyboard.press("c")
-    page.wait_for_function(f"document.querySelector('{STAGE}').dataset.panes !== '{first}'")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.panes !== '{first}'")
 
 
 def test_a_mode_that_was_just_chosen_outlives_an_answer_that_does_not_know_of_it(opened: Open) -> None:
@@ -247,11 +248,11 @@ def test_the_address_keeps_the_slider_and_the_matrix_that_is_shown(opened: Open)
     page.locator(STAGE).hover()
     page.keyboard.press("]")
     stage(page, "s.at === '0.3'")
-    page.wait_for_function("location.search.includes('at=0.3')")
+    wait_until_true(page, "location.search.includes('at=0.3')")
     page.mouse.click(*place(page, 300, 300))
     page.wait_for_selector("#matrix .js-plotly-plot")
     page.locator("#inspect-part_angle label", has_text="90").click()
-    page.wait_for_function("location.search.includes('part_angle=90')")
+    wait_until_true(page, "location.search.includes('part_angle=90')")
     page.reload()
     stage(page, "s.mode === 'slider' && s.at === '0.3' && s.marks.includes('patch')")
     expect(page.locator("#matrix .gtitle")).to_contain_text("90°")
@@ -266,7 +267,7 @@ def test_one_band_is_scaled_and_the_others_stay(opened: Open) -> None:
     field = page.locator("#inspect-detail input[type=number]")
     field.fill("0")
     field.press("Tab")
-    page.wait_for_function("location.search.includes('scaled=hh1') && location.search.includes('detail=0')")
+    wait_until_true(page, "location.search.includes('scaled=hh1') && location.search.includes('detail=0')")
     until(page, lambda: (colours(page) != whole).mean() > 0.01)
 
 

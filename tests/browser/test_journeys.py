@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from studio.pictures.gallery_search import Listed
-from tests.browser.acting import ask, open_studio
+from tests.browser.acting import ask, open_studio, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.finetune_home import write_dataset
 from tests.browser.studio_server import Server, wait_until
@@ -87,9 +87,10 @@ def test_a_killed_worker_is_told_of_and_its_job_resumes(
     wait_until_running(page, step=10)
     (worker,) = real_server.workers()
     worker.kill()
-    page.wait_for_function(
+    wait_until_true(
+        page,
         "/died|interrupted|lost/.test(document.querySelector('.bar-status').textContent"
-        " + document.querySelector('.queue-rows').textContent)"
+        " + document.querySelector('.queue-rows').textContent)",
     )
     wait_for_picture_of(page, "through a crash")
     (picture,) = real_server.gallery.pictures(Listed("through a crash"))
@@ -136,7 +137,7 @@ def test_base_against_lora_with_one_seed_remembered_and_brought_back(
         assert not np.array_equal(np.asarray(first), np.asarray(second))
 
     page.locator(f"{ROWS} input[type=checkbox]").uncheck()
-    page.wait_for_function("""sessionStorage.getItem("d4k.form").includes('"on":false')""")
+    wait_until_true(page, """sessionStorage.getItem("d4k.form").includes('"on":false')""")
     page.reload()
     page.wait_for_selector(f"{ROWS}.off")
     page.locator(f"{ROWS} button").click()
@@ -169,8 +170,9 @@ def test_a_dry_run_and_then_the_whole_run_for_real(page: Page, real_server: Serv
     page.locator("#ft-start").click()
     page.wait_for_selector('.run[data-state="done"] h2:text("real")', timeout=TRAINING_MS)
     assert page.locator(".run-progress").inner_text().startswith("step 6 of 6")
-    page.wait_for_function(
-        "Array.from(document.querySelector('#ft-loss .js-plotly-plot')?._fullData?.[0].x ?? []).at(-1) === 6"
+    wait_until_true(
+        page,
+        "Array.from(document.querySelector('#ft-loss .js-plotly-plot')._fullData[0].x).at(-1) === 6",
     )
     assert page.locator(".run-continue option").all_inner_texts() == ["step 6", "step 3"]
     assert (real_server.workspace.runs / "real" / "adapter" / "pytorch_lora_weights.safetensors").is_file()

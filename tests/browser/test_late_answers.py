@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.acting import ask, chart, hold, hold_event, open_studio, still, until
+from tests.browser.acting import ask, chart, hold, hold_event, open_studio, still, until, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
@@ -73,7 +73,7 @@ def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, ser
     page.evaluate("window.holding = true")
     last.hover()
     last.get_by_role("button", name="To the front").click()
-    page.wait_for_function("window.held === 1")
+    wait_until_true(page, "window.held === 1")
     server.brake.release()
     ended = page.locator('.queue-row[data-state="done"]')
     expect(ended).to_have_count(3)
@@ -85,7 +85,7 @@ def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, ser
         held.observe(document.querySelector("#queue"), { childList: true, subtree: true, attributes: true });
         window.letGo();
     }""")
-    page.wait_for_function("window.wasOlder")
+    wait_until_true(page, "window.wasOlder")
     expect(ended).to_have_count(3)
 
 
@@ -111,7 +111,7 @@ def test_news_of_a_deletion_before_its_answer_leave_the_neighbour_chosen(
     page.evaluate("window.holding = true")
     page.keyboard.press("Delete")
     expect(dunes).to_have_count(0)
-    page.wait_for_function("window.held >= 1")
+    wait_until_true(page, "window.held >= 1")
     page.evaluate("window.letGo()")
     expect(details).to_have_text("sea")
     still(page)
@@ -129,7 +129,7 @@ def test_news_asked_for_while_the_stream_ends_come_all_the_same(
     expect(page.locator(".dataset-card img[src]")).to_have_count(NUM_PICTURES)  # no more news of themselves
     page.evaluate("window.holding = true")
     page.locator("#dataset-search :is(input, textarea)").fill("number 3")
-    page.wait_for_function("window.held === 1")
+    wait_until_true(page, "window.held === 1")
     with page.expect_response("**/gradio_api/queue/join*"):  # the page believes that the stream is open
         page.locator(f"{CARD.format('03.png')} .dataset-switch").dispatch_event("click")
     page.evaluate("window.letGo()")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.browser.acting import chart, open_studio, until
+from tests.browser.acting import chart, open_studio, until, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.studio_server import Server
 from tests.studio.ui.conftest import add_picture
@@ -287,6 +287,6 @@ def test_a_dense_screen_gets_its_own_pixels(new_page: NewPage, server: Server, m
 def test_full_screen_and_back(page: Page) -> None:
     page.locator(f"{STAGE} .viewer-canvas").hover()
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement?.classList.contains('viewer')")
+    wait_until_true(page, "document.fullscreenElement?.classList.contains('viewer')")
     page.keyboard.press("f")
-    page.wait_for_function("!document.fullscreenElement")
+    wait_until_true(page, "!document.fullscreenElement")
