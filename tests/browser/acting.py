@@ -126,7 +126,7 @@ def ask(
     page.locator("#prompt textarea").fill(prompt)
     if model is not None:
         choose_model(page, model)
-    page.get_by_label("Custom").check(force=True)
+    page.get_by_label("Custom").check()
     for name in ("width", "height"):
         box = page.locator(f"#{name} input")
         box.wait_for()
@@ -135,7 +135,7 @@ def ask(
     box = page.locator("#steps input[type=number]")
     box.fill(str(steps))
     box.press("Tab")
-    page.get_by_label("Fixed" if count == 1 else "Walk").check(force=True)
+    page.get_by_label("Fixed" if count == 1 else "Walk").check()
     for name, number in (("seed", seed), ("count", count)):
         box = page.locator(f"#{name} input[type=number]")
         box.fill(str(number))

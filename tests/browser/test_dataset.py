@@ -206,7 +206,7 @@ def test_an_answer_that_another_shelf_overtook_does_not_stay(room: Page) -> None
     held = hold_event(room, "news")
     room.locator(f"{CARD.format('05.png')} .dataset-switch").click()
     until(room, lambda: len(held.routes) == 1)  # asked for while the shelf is "All"
-    room.locator("#dataset-shelf").get_by_label("Left out").check(force=True)
+    room.locator("#dataset-shelf").get_by_label("Left out").check()
     expect(room.locator(".dataset-card")).to_have_count(3)
     room.evaluate(
         """() => {

@@ -22,7 +22,7 @@ def test_a_change_of_the_form_reaches_chart_and_toml(finetune_tab: Page) -> None
     finetune_tab.wait_for_selector("#ft-verdict :text('This is plain MSE of the velocity')")
     finetune_tab.wait_for_selector("#ft-weights .js-plotly-plot")
     assert finetune_tab.locator("#ft-objective-low_weight").is_hidden()
-    finetune_tab.locator("#ft-objective-kind").get_by_label("wavelet", exact=True).check(force=True)
+    finetune_tab.locator("#ft-objective-kind").get_by_label("wavelet", exact=True).check()
     finetune_tab.wait_for_selector("#ft-objective-low_weight", state="visible")
     finetune_tab.wait_for_selector("#ft-verdict :text('By Parseval')")
     finetune_tab.locator("#ft-objective-low_weight input").fill("0.25")
@@ -41,7 +41,7 @@ def test_a_change_of_the_form_reaches_chart_and_toml(finetune_tab: Page) -> None
 
 def test_a_wrong_value_is_told_beside_its_field(finetune_tab: Page) -> None:
     finetune_tab.locator(".ft-step > button", has_text="3  Objective").click()
-    finetune_tab.locator("#ft-objective-kind").get_by_label("wavelet", exact=True).check(force=True)
+    finetune_tab.locator("#ft-objective-kind").get_by_label("wavelet", exact=True).check()
     finetune_tab.wait_for_selector("#ft-verdict :text('By Parseval')")
     finetune_tab.locator("#ft-objective-low_weight input").fill("-1")
     wait_until_true(

@@ -45,10 +45,10 @@ def fill_in(page: Page) -> dict[str, str]:
     page.locator("#negative textarea, #negative input").fill("nothing blurred")
     page.locator("#steps input[type=number]").fill("30")
     page.locator("#steps input[type=number]").press("Tab")
-    page.get_by_label("Custom").check(force=True)
+    page.get_by_label("Custom").check()
     page.locator("#width input").fill("640")
     page.locator("#width input").press("Tab")
-    page.get_by_label("Walk").check(force=True)
+    page.get_by_label("Walk").check()
     return form(page)
 
 

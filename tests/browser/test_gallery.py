@@ -52,7 +52,7 @@ def expect_cards(page: Page, *prompts: str) -> None:
 
 
 def shelf(page: Page, name: str) -> None:
-    page.get_by_label(name, exact=True).check(force=True)
+    page.get_by_label(name, exact=True).check()
 
 
 def test_newest_first_with_thumbnails(gallery: Page) -> None:

@@ -89,7 +89,7 @@ def test_what_is_no_picture_is_refused_in_place(page: Page, photo: Path, tmp_pat
 
 def test_redraw_begins_from_the_picture_on_the_stage(page: Page, server: Server) -> None:
     picture = add_picture(server.gallery, "a lake", seed=42, image=chart(512, 384))
-    page.get_by_label("Fixed").check(force=True)
+    page.get_by_label("Fixed").check()
     page.locator("#details").get_by_role("button", name="Redraw").click()
     init = page.locator("#init .init")
     expect(init.locator(".init-title")).to_have_text(picture.path.name)

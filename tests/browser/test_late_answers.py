@@ -161,7 +161,7 @@ def test_an_answer_to_what_was_asked_for_before_takes_no_layer_away(page: Page, 
     page.get_by_role("option", name="the first chart").click()
     page.keyboard.press("Escape")
     until(page, lambda: len(held.routes) == 1)
-    page.locator("#inspect-layer input[value=subbands]").check(force=True)
+    page.locator("#inspect-layer input[value=subbands]").check()
     stage(page, "s.planes.includes('hh1') && s.ready === 'true'")
     held.let_go()
     expect(page.locator("#inspect-chips")).to_contain_text("the first chart")  # measured after the answer
