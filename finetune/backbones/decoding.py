@@ -7,17 +7,26 @@ Not here: packed latents (`finetune.backbones`), previews without the decoder (`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from numpy.typing import NDArray
 from torch import Tensor
 
 from finetune.backbones.autoencoder import alignment_of, vae_scale_factor
 
 MIN_TILE_PX = 1024  # below this, tiles see too little of the picture and their colours drift apart
+
+
+class Encoded(NamedTuple):
+    """Latents and the way a picture was encoded."""
+
+    latents: Tensor  # normalised (1, C, h, w)
+    path: str  # as of `Decoded`
 
 
 class Decoded(NamedTuple):
@@ -33,10 +42,11 @@ def encode_image(
     *,
     generator: torch.Generator | None = None,
     centred: bool = True,
-) -> Tensor:
+) -> Encoded:
     """(H, W, 3) uint8 -> normalised latents (1, C, h, w) in the VAE's dtype.
 
-    Without a generator the posterior's mean, with one (on the CPU) a sample; `centred` as in `normalise`.
+    Without a generator the posterior's mean, with one (on the CPU) a sample; `centred` as in `normalise`. Encodes
+    whole, or, when an accelerator runs out of memory, in tiles, as `decode_latents` does; the path says so.
     """
     factor = vae_scale_factor(vae)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -47,10 +57,16 @@ def encode_image(
         )
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     pixels = pixels.to(execution_device(vae), vae.dtype).div_(127.5).sub_(1)  # (1, 3, H, W) in [-1, 1]
+    tile_px = None
     with torch.inference_mode():
-        posterior = vae.encode(laid_out(pixels)).latent_dist
+        try:
+            posterior = vae.encode(laid_out(pixels)).latent_dist
+        except torch.OutOfMemoryError:
+            tile_px = MIN_TILE_PX
+        if tile_px is not None:  # outside of `except`: the failed call's tensors are let go of
+            posterior = tiled_encode(vae, pixels, tile_px=tile_px)
         latents = posterior.mode() if generator is None else posterior.sample(generator)
-    return normalise(vae, latents, centred=centred)
+    return Encoded(normalise(vae, latents, centred=centred), vae_path(vae, tile_px))
 
 
 def decode_latents(vae: AutoencoderKL, latents: Tensor, *, tile_px: int | None = None) -> Decoded:
@@ -65,14 +81,14 @@ def decode_latents(vae: AutoencoderKL, latents: Tensor, *, tile_px: int | None =
         raw = laid_out(denormalise(vae, latents.to(execution_device(vae), vae.dtype)))
         if tile_px is None:
             try:
-                return Decoded(_to_uint8(vae.decode(raw, return_dict=False)[0]), decode_path(vae))
+                return Decoded(_to_uint8(vae.decode(raw, return_dict=False)[0]), vae_path(vae))
             except torch.OutOfMemoryError:
                 tile_px = MIN_TILE_PX
-        return Decoded(_to_uint8(tiled_decode(vae, raw, tile_px=tile_px)), decode_path(vae, tile_px))
+        return Decoded(_to_uint8(tiled_decode(vae, raw, tile_px=tile_px)), vae_path(vae, tile_px))
 
 
-def decode_path(vae: AutoencoderKL, tile_px: int | None = None) -> str:
-    """Name the way a VAE decodes: what `Decoded.path` will say."""
+def vae_path(vae: AutoencoderKL, tile_px: int | None = None) -> str:
+    """Name the way a VAE encodes and decodes: what `Encoded.path` and `Decoded.path` will say."""
     alignment = alignment_of(vae)
     if tile_px is not None:
         return f"{'f8' if alignment is None else 'f16'}-tiled-{tile_px}"
@@ -86,23 +102,53 @@ def tiled_decode(vae: AutoencoderKL, raw: Tensor, *, tile_px: int = MIN_TILE_PX)
     linearly less towards its own border.
     """
     factor = vae_scale_factor(vae)
-    if tile_px < MIN_TILE_PX or tile_px % factor:
-        raise ValueError(f"tile_px must be a multiple of {factor} and at least {MIN_TILE_PX}, got {tile_px}")
-    tile = tile_px // factor
-    height, width = raw.shape[-2:]
-    rows, columns = _tile_starts(height, tile), _tile_starts(width, tile)
-    size = (height * factor, width * factor)
-    pixels = torch.zeros(raw.shape[0], 3, *size, dtype=torch.float32, device=raw.device)
-    weights = torch.zeros_like(pixels[:1, :1])
-    for row in rows:
-        for column in columns:
-            part = vae.decode(raw[..., row : row + tile, column : column + tile], return_dict=False)[0]
-            weight = _tile_weight(part)
-            top, left = row * factor, column * factor
-            place = (..., slice(top, top + part.shape[-2]), slice(left, left + part.shape[-1]))
-            pixels[place] += part * weight
-            weights[place] += weight
-    return pixels.div_(weights)
+    tile = _latents_of(tile_px, factor)
+    size = (raw.shape[-2] * factor, raw.shape[-1] * factor)
+    blended = _Blended((raw.shape[0], 3, *size), raw.device)
+    for rows, columns in _tiles(raw.shape[-2], raw.shape[-1], tile):
+        part = vae.decode(raw[..., rows, columns], return_dict=False)[0]
+        blended.add(part, rows.start * factor, columns.start * factor)
+    return blended.whole()
+
+
+def tiled_encode(
+    vae: AutoencoderKL, pixels: Tensor, *, tile_px: int = MIN_TILE_PX
+) -> DiagonalGaussianDistribution:
+    """Pixels (N, 3, H, W) in [-1, 1] -> the raw posterior, its mean and log variance blended as by `tiled_decode`."""
+    factor = vae_scale_factor(vae)
+    tile = _latents_of(tile_px, factor)
+    height, width = pixels.shape[-2] // factor, pixels.shape[-1] // factor
+    blended: _Blended | None = None
+    for rows, columns in _tiles(height, width, tile):
+        seen = (
+            ...,
+            slice(rows.start * factor, rows.stop * factor),
+            slice(columns.start * factor, columns.stop * factor),
+        )
+        part = vae.encode(laid_out(pixels[seen])).latent_dist.parameters
+        if blended is None:
+            blended = _Blended((*part.shape[:2], height, width), part.device)
+        blended.add(part, rows.start, columns.start)
+    assert blended is not None
+    return DiagonalGaussianDistribution(blended.whole().to(pixels.dtype))
+
+
+class _Blended:
+    """A whole (N, C, H, W) float32 of overlapping tiles, each weighing less towards its border."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self._sum = torch.zeros(shape, dtype=torch.float32, device=device)
+        self._weights = torch.zeros_like(self._sum[:1, :1])
+
+    def add(self, part: Tensor, top: int, left: int) -> None:
+        weight = _tile_weight(part)
+        place = (..., slice(top, top + part.shape[-2]), slice(left, left + part.shape[-1]))
+        self._sum[place] += part * weight
+        self._weights[place] += weight
+
+    def whole(self) -> Tensor:
+        """Overwrites the sum: call it once, at the end."""
+        return self._sum.div_(self._weights)
 
 
 def normalise(vae: AutoencoderKL, raw: Tensor, *, centred: bool = True) -> Tensor:
@@ -124,6 +170,19 @@ def execution_device(module: torch.nn.Module) -> torch.device:
     hook = getattr(module, "_hf_hook", None)
     device = getattr(hook, "execution_device", None)
     return torch.device(device) if device is not None else next(module.parameters()).device
+
+
+def _latents_of(tile_px: int, factor: int) -> int:
+    if tile_px < MIN_TILE_PX or tile_px % factor:
+        raise ValueError(f"tile_px must be a multiple of {factor} and at least {MIN_TILE_PX}, got {tile_px}")
+    return tile_px // factor
+
+
+def _tiles(height: int, width: int, tile: int) -> Iterator[tuple[slice, slice]]:
+    """(rows, columns) of every tile; all lengths in latents."""
+    for row in _tile_starts(height, tile):
+        for column in _tile_starts(width, tile):
+            yield slice(row, min(height, row + tile)), slice(column, min(width, column + tile))
 
 
 def _tile_starts(length: int, tile: int) -> list[int]:

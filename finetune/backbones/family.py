@@ -23,7 +23,7 @@ from torch import Tensor
 from finetune.backbones import checkpoints
 from finetune.backbones.autoencoder import F16_SCALE_FACTOR, Alignment, is_f16, use_f16
 from finetune.backbones.checkpoints import Autoencoder
-from finetune.backbones.decoding import Decoded, decode_latents, encode_image
+from finetune.backbones.decoding import Decoded, Encoded, decode_latents, encode_image
 from finetune.backbones.latent_preview import LatentRgb, latents_to_rgb
 from finetune.backbones.single_file import load_transformer
 from finetune.model_folder import FamilyName, ModelFolder, variant_in
@@ -252,9 +252,10 @@ class Family(ABC):
         image: NDArray[np.uint8],
         *,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """(H, W, 3) uint8 -> packed normalised latents."""
-        return self.pack(encode_image(pipeline.vae, image, generator=generator))
+    ) -> Encoded:
+        """(H, W, 3) uint8 -> packed normalised latents and the name of the path that encoded it."""
+        encoded = encode_image(pipeline.vae, image, generator=generator)
+        return encoded._replace(latents=self.pack(encoded.latents))
 
     def decode(
         self,

@@ -41,7 +41,7 @@ def fit_latent_rgb(vae: AutoencoderKL) -> LatentRgb:
     latents, colours = [], []
     for _ in range(NUM_PICTURES):
         image = _smooth_picture(rng, side_px=PICTURE_LATENTS * factor)
-        encoded = encode_image(vae, image)[0].float().cpu().numpy()  # (C, h, w)
+        encoded = encode_image(vae, image).latents[0].float().cpu().numpy()  # (C, h, w)
         latents.append(encoded.reshape(len(encoded), -1).T)
         blocks = image.reshape(PICTURE_LATENTS, factor, PICTURE_LATENTS, factor, 3).mean(axis=(1, 3))
         colours.append(blocks.reshape(-1, 3) / 127.5 - 1)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from finetune.backbones import Family
 from finetune.backbones.autoencoder import vae_scale_factor
-from finetune.backbones.decoding import encode_image
+from finetune.backbones.decoding import Encoded, encode_image, vae_path
 from finetune.backbones.text_embeddings import TextEmbeddings, encode_caption
 from finetune.data.buckets import Crop
 from finetune.data.cache_files import VERSION, Contents, cache_name, is_whole, read_tensors, write_tensors
@@ -127,17 +127,23 @@ def build_cache(
             encoded = encode_caption(pipeline, family, caption, max_sequence_length=max_sequence_length)
             write_tensors(folder / TEXT / name, encoded._asdict())
     contents = Contents(folder / CONTENTS, dataset.root)
-    latent_names = []
+    latent_names, in_tiles = [], 0
+
+    def tell(done: int) -> None:
+        memory_was_short = f", {in_tiles} of them in tiles: memory was too short" if in_tiles else ""
+        _tell(on_progress, f"pictures{memory_was_short}", done, len(crops))
+
     try:
         for done, crop in enumerate(crops):
-            _tell(on_progress, "pictures", done, len(crops))
+            tell(done)
             name = cache_name(
                 *latent_settings, contents.digest(crop.file_name), str(crop.box), str(crop.size_px)
             )
             latent_names.append(name)
             if not is_whole(folder / LATENTS / name):
-                latents = _encode(pipeline, dataset.root, crop, centred=centred)
-                write_tensors(folder / LATENTS / name, {"latents": latents})
+                latents, path = _encode(pipeline, dataset.root, crop, centred=centred)
+                in_tiles += path != vae_path(pipeline.vae)
+                write_tensors(folder / LATENTS / name, {"latents": latents[0].cpu().contiguous()})
     finally:
         contents.keep()
     entries = [
@@ -152,7 +158,7 @@ def build_cache(
         "sizes_px": [crop.size_px for crop in crops],
     }
     write_json(folder / INDEX, index)
-    _tell(on_progress, "pictures", len(crops), len(crops))
+    tell(len(crops))
     return open_cache(folder)
 
 
@@ -186,8 +192,8 @@ def open_cache(folder: Path, *, index_file: Path | None = None) -> CachedDataset
     )
 
 
-def _encode(pipeline: DiffusionPipeline, root: Path, crop: Crop, *, centred: bool) -> Tensor:
-    return encode_image(pipeline.vae, trained_pixels(root, crop), centred=centred)[0].cpu().contiguous()
+def _encode(pipeline: DiffusionPipeline, root: Path, crop: Crop, *, centred: bool) -> Encoded:
+    return encode_image(pipeline.vae, trained_pixels(root, crop), centred=centred)
 
 
 def _text_dtype(pipeline: DiffusionPipeline) -> torch.dtype:

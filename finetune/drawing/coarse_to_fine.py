@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
@@ -18,6 +19,16 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from finetune.backbones import Family
+
+
+class Begun(NamedTuple):
+    """Latents to go on from, and the way their picture was encoded."""
+
+    latents: Tensor
+    """Packed float32 on the CPU: (1 - sigma) picture + sigma noise."""
+
+    encode_path: str
+    """As of `finetune.backbones.decoding.Encoded`."""
 
 
 def enlarged(
@@ -29,8 +40,8 @@ def enlarged(
     *,
     sigma: float,
     seed: int,
-) -> Tensor:
-    """Packed float32 latents of size `large` on the CPU: (1 - sigma) enlarged picture + sigma noise.
+) -> Begun:
+    """From a finished picture of size `small`, at size `large`.
 
     Args:
         latents: Packed, of a finished picture of size `small`; sizes are (width_px, height_px).
@@ -43,11 +54,11 @@ def enlarged(
 
 def under_noise(
     family: Family, pipeline: DiffusionPipeline, image: NDArray[np.uint8], *, sigma: float, seed: int
-) -> Tensor:
-    """Packed float32 latents on the CPU of an (H, W, 3) picture: (1 - sigma) picture + sigma noise."""
-    clean = family.encode(pipeline, image).float().cpu()
+) -> Begun:
+    """From an (H, W, 3) picture, at its size."""
+    clean, path = family.encode(pipeline, image)
     noise = family.initial_latents(pipeline, image.shape[1], image.shape[0], seed=seed)
-    return (1 - sigma) * clean + sigma * noise
+    return Begun((1 - sigma) * clean.float().cpu() + sigma * noise, path)
 
 
 def filling(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:

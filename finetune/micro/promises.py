@@ -92,7 +92,9 @@ def draw(
     if coarse_first:
         sigmas = redraw_sigmas(steps, coarse_first)
         large = (size_px, size_px)
-        begun = enlarged(FAMILIES["sd3"], pipeline, latents, (side, side), large, sigma=sigmas[0], seed=seed)
+        begun, _ = enlarged(
+            FAMILIES["sd3"], pipeline, latents, (side, side), large, sigma=sigmas[0], seed=seed
+        )
         with sigmas_as_they_stand(pipeline):
             latents = pipeline(
                 **arguments,
@@ -110,7 +112,7 @@ def autoencoder_promises(pipeline: StableDiffusion3Pipeline, num_scenes: int) ->
     errors, made, wanted = [], np.zeros(3), np.zeros(3)
     for seed in tqdm(range(HELD_OUT_SEED, HELD_OUT_SEED + num_scenes), desc="autoencoder"):
         scene = render(random_scene(seed), 1024, 1024)
-        decoded = decode_latents(pipeline.vae, encode_image(pipeline.vae, scene)).image
+        decoded = decode_latents(pipeline.vae, encode_image(pipeline.vae, scene).latents).image
         errors.append(np.mean((decoded.astype(np.float64) - scene) ** 2))
         made += detail_energies(luma(decoded), levels=1)[0]
         wanted += detail_energies(luma(scene), levels=1)[0]

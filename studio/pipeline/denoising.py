@@ -71,6 +71,7 @@ class Denoising:
         self.path, self.on_progress = latents_path, on_progress
         self.first_step = 0
         self.timings_s = {"encode_prompt": 0.0, "denoise": 0.0}
+        self.encode_paths = set[str]()
         self.preview: Preview | None = None
         self.previewed_at = -math.inf
         self.saved_at, self.saved_step = time.monotonic(), 0
@@ -160,7 +161,8 @@ class Denoising:
         image = filling(Image.fromarray(read_init_image(self.begins_from)), one.size)
         found = under_noise(family, pipeline, image, sigma=one.sigmas[0], seed=seed)
         self.timings_s["encode_picture"] = time.perf_counter() - started
-        return found
+        self.encode_paths.add(found.encode_path)
+        return found.latents
 
     def _enlarged(self, latents: Tensor, small: Pass, large: Pass) -> Tensor:
         """The small picture at full size, under as much noise as the large pass begins with; packed, on the CPU."""
@@ -170,7 +172,8 @@ class Denoising:
         seed, sigma = self.request.seed, large.sigmas[0]
         found = enlarged(family, pipeline, there, small.size, large.size, sigma=sigma, seed=seed)
         self.timings_s["enlarge"] = time.perf_counter() - started
-        return found
+        self.encode_paths.add(found.encode_path)
+        return found.latents
 
     def _prompt_embeds(self) -> Embeds:
         opened, request = self.opened, self.request

@@ -96,7 +96,7 @@ def render(
         resumed_from_step=drawing.first_step,
         seconds_per_step=drawing.pace.seconds_per_step,
         gave_up=gave_up,
-        notes=render_notes(opened, request, passes),
+        notes=render_notes(opened, request, passes, encode_paths=drawing.encode_paths),
     )
 
 

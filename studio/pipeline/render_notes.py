@@ -5,7 +5,7 @@ Not here: what it cost (`studio.pipeline.draw`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from finetune.data.token_limits import pipeline_token_limits
 from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES
@@ -14,12 +14,23 @@ from studio.pipeline.opening import OpenedModel
 from studio.render_request import RenderRequest
 
 
-def render_notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> tuple[str, ...]:
-    """Of a render that is done, in the order in which they matter."""
-    return tuple(_notes(opened, request, passes))
+def render_notes(
+    opened: OpenedModel,
+    request: RenderRequest,
+    passes: Sequence[Pass],
+    *,
+    encode_paths: Collection[str] = (),
+) -> tuple[str, ...]:
+    """Of a render that is done, in the order in which they matter.
+
+    `encode_paths`: the ways pictures were encoded on the way, see `finetune.backbones.decoding`.
+    """
+    return tuple(_notes(opened, request, passes, encode_paths))
 
 
-def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) -> Iterator[str]:
+def _notes(
+    opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass], encode_paths: Collection[str]
+) -> Iterator[str]:
     title, size = opened.entry.title, passes[-1].size
     negative = request.negative_prompt if request.negative_prompt.strip() else ""
     if negative and not opened.family.takes_negative_prompt:
@@ -41,6 +52,8 @@ def _notes(opened: OpenedModel, request: RenderRequest, passes: Sequence[Pass]) 
         yield (
             f"Composed at {small[0]} x {small[1]}, then drawn anew from a noise level of {request.coarse_first:g}."
         )
+    if tiled := sorted(path for path in encode_paths if "tiled" in path):
+        yield f"Memory was too short to encode a picture whole: {tiled[0].rpartition('-')[2]} px tiles, blended."
     if size != (request.width_px, request.height_px):
         yield f"Drawn at {size[0]} x {size[1]} and cut to size at the borders."
     if request.speed:

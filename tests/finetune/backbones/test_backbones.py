@@ -175,7 +175,7 @@ def test_timestep_shift_is_what_the_pipeline_applies(family: Family, pipeline: D
 def test_encode_then_decode_keeps_shape_and_scaling(family: Family, pipeline: DiffusionPipeline) -> None:
     use_f16(pipeline)
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    latents = family.encode(pipeline, image)
+    latents = family.encode(pipeline, image).latents
     assert latents.shape == family.initial_latents(pipeline, 96, 64, seed=0).shape
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
     config = pipeline.vae.config

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor, nn
 
 from finetune.backbones.autoencoder import make_f16
 from finetune.backbones.decoding import (
     decode_latents,
-    decode_path,
     denormalise,
     encode_image,
     execution_device,
     normalise,
     tiled_decode,
+    tiled_encode,
+    vae_path,
 )
 from tests.tiny_models import tiny_vae
 
@@ -47,10 +49,10 @@ def test_pixels_are_rounded_and_clipped(vae: AutoencoderKL, monkeypatch: pytest.
 
 
 def test_paths_are_named(vae: AutoencoderKL) -> None:
-    assert decode_path(tiny_vae()) == "f8"
-    assert decode_path(make_f16(tiny_vae())) == "f16-exact"
-    assert decode_path(make_f16(tiny_vae(), alignment="reference")) == "f16-reference"
-    assert decode_path(tiny_vae(), 2048) == "f8-tiled-2048"
+    assert vae_path(tiny_vae()) == "f8"
+    assert vae_path(make_f16(tiny_vae())) == "f16-exact"
+    assert vae_path(make_f16(tiny_vae(), alignment="reference")) == "f16-reference"
+    assert vae_path(tiny_vae(), 2048) == "f8-tiled-2048"
     assert decode_latents(vae, noise(1, 16, 2, 3), tile_px=1024).path == "f16-tiled-1024"
 
 
@@ -92,6 +94,48 @@ def test_tiles_blend_without_seams_where_the_decoder_is_local() -> None:
     torch.testing.assert_close(tiled, Copy().decode(raw)[0])
 
 
+def test_encoding_that_runs_out_of_accelerator_memory_goes_on_in_tiles_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vae = make_f16(tiny_vae())
+    whole, calls = vae.encode, []
+
+    def encode(x: Tensor) -> object:
+        calls.append(x.shape[-1])
+        if x.shape[-1] > 1024:
+            raise torch.OutOfMemoryError("full")
+        return whole(x)
+
+    image = np.random.default_rng(0).integers(0, 256, (64, 1280, 3), dtype=np.uint8)
+    expected = encode_image(vae, image).latents
+    monkeypatch.setattr(vae, "encode", encode)
+    latents, path = encode_image(vae, image)
+    assert path == "f16-tiled-1024"
+    assert calls == [1280, 1024, 1024]
+    assert latents.shape == expected.shape == (1, 16, 4, 80)
+    # Normalisation layers see one tile each, so the two are alike and not equal.
+    assert torch.corrcoef(torch.stack([latents.flatten(), expected.flatten()]))[0, 1] > 0.9
+    samples = [encode_image(vae, image, generator=torch.Generator().manual_seed(3)).latents for _ in range(2)]
+    torch.testing.assert_close(*samples, rtol=0, atol=0)
+    assert not torch.equal(samples[0], latents)
+
+
+def test_tiles_blend_without_seams_where_the_encoder_is_local() -> None:
+    class Mean(nn.Module):
+        config = SimpleNamespace(block_out_channels=(8, 8, 8, 8))
+        decoder = SimpleNamespace(conv_out=None)
+
+        def encode(self, x: Tensor) -> SimpleNamespace:
+            mean = nn.functional.avg_pool2d(x, 8)
+            return SimpleNamespace(latent_dist=DiagonalGaussianDistribution(torch.cat([mean, mean - 1], 1)))
+
+    pixels = noise(1, 3, 1208, 2400)
+    tiled = tiled_encode(Mean(), pixels)  # type: ignore[arg-type]
+    expected = nn.functional.avg_pool2d(pixels, 8)
+    torch.testing.assert_close(tiled.mean, expected)
+    torch.testing.assert_close(tiled.logvar, expected - 1)
+
+
 def test_cpu_decoding_runs_channels_last_to_the_end() -> None:
     vae, seen = make_f16(tiny_vae()), []
     vae.decoder.conv_act.register_forward_hook(lambda *call: seen.append(call[2]))
@@ -115,10 +159,11 @@ def test_bad_input_is_explained(vae: AutoencoderKL, monkeypatch: pytest.MonkeyPa
 
 def test_encoding_samples_only_with_a_generator(vae: AutoencoderKL) -> None:
     image = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    mean = encode_image(vae, image)
+    mean, path = encode_image(vae, image)
+    assert path == "f16-exact"
     assert mean.shape == (1, 16, 2, 3)
-    torch.testing.assert_close(encode_image(vae, image), mean, rtol=0, atol=0)
-    samples = [encode_image(vae, image, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
+    torch.testing.assert_close(encode_image(vae, image).latents, mean, rtol=0, atol=0)
+    samples = [encode_image(vae, image, generator=torch.Generator().manual_seed(3)).latents for _ in range(2)]
     torch.testing.assert_close(*samples, rtol=0, atol=0)
     assert not torch.equal(samples[0], mean)
 

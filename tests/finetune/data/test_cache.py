@@ -74,7 +74,7 @@ def test_what_is_read_is_what_encoding_at_once_gives(
     captions = ["a red hill", "a red hill", ""]
     for index, (crop, caption) in enumerate(zip(CROPS, captions, strict=True)):
         pixels = np.asarray(Image.open(root / crop.file_name))
-        at_once = encode_image(pipeline.vae, cut(pixels, crop))[0].float()
+        at_once = encode_image(pipeline.vae, cut(pixels, crop)).latents[0].float()
         text = encode_caption(pipeline, FAMILIES[name], caption, max_sequence_length=16)
         item = cached.item(index)
         assert item.latents.shape == (16, crop.size_px[1] // factor, crop.size_px[0] // factor)
@@ -120,6 +120,23 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[tuple[str, Diffusion
     monkeypatch.setattr(cache, "encode_caption", text)
     monkeypatch.setattr(cache, "_encode", picture)
     return ("sd3", tiny_sd3_pipeline()), encoded
+
+
+def test_pictures_that_memory_does_not_hold_whole_are_told_of(
+    opened: tuple[str, DiffusionPipeline], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, whole, failures = opened[1], opened[1].vae.encode, iter([True])
+
+    def encode(pixels: torch.Tensor) -> Any:
+        if next(failures, False):
+            raise torch.OutOfMemoryError("full")
+        return whole(pixels)
+
+    monkeypatch.setattr(pipeline.vae, "encode", encode)
+    told = list[str]()
+    build(opened, root, model_digest="tiles", on_progress=lambda what, *_: told.append(what) is None)
+    assert told.count("pictures") == 1  # before the first
+    assert told[-3:] == ["pictures, 1 of them in tiles: memory was too short"] * 3
 
 
 def test_only_what_changed_is_encoded(tiny: Any, root: Path) -> None:

@@ -111,7 +111,7 @@ def test_what_it_begins_with(
     assert len(seen) == 4
     family, pipeline = opened.family, opened.pipeline
     pixels = np.array(Image.open(photo).resize((384, 256), Image.Resampling.LANCZOS))[:, 32:352]
-    clean = family.encode(pipeline, pixels).float()
+    clean = family.encode(pipeline, pixels).latents.float()
     wanted = 0.6 * clean + 0.4 * family.initial_latents(pipeline, 320, 256, seed=3)
     level, given = seen[0]
     assert level == pytest.approx(400 if level > 1 else 0.4)
@@ -119,6 +119,23 @@ def test_what_it_begins_with(
     assert difference.mean() < 0.02, "but for rounding, and for the edge of two ways to scale"
     assert "encode_picture" in result.timings_s
     assert "Begun from a picture, at a noise level of 0.4." in result.notes
+
+
+def test_a_picture_that_memory_does_not_hold_whole_is_told_of(
+    opened: OpenedModel, new_request: NewRequest, tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, failures = opened.pipeline.vae.encode, iter([True])
+
+    def encode(pixels: torch.Tensor) -> Any:
+        if next(failures, False):
+            raise torch.OutOfMemoryError("full")
+        return whole(pixels)
+
+    monkeypatch.setattr(opened.pipeline.vae, "encode", encode)
+    asked = new_request(num_inference_steps=4, init=keep_init_image(tmp_path, photo, strength=0.5))
+    note = "Memory was too short to encode a picture whole: 1024 px tiles, blended."
+    assert note in render(opened, asked, home=tmp_path).notes
+    assert note not in render(opened, asked, home=tmp_path).notes
 
 
 def test_low_keeps_it_and_high_does_not(
@@ -130,7 +147,7 @@ def test_low_keeps_it_and_high_does_not(
 
     family, pipeline = opened.family, opened.pipeline
     pixels = filling(Image.open(photo), (320, 256))
-    packed = family.encode(pipeline, pixels)
+    packed = family.encode(pipeline, pixels).latents
     itself = family.unpack(packed, family.geometry(pipeline).latent_shape(320, 256)).float().cpu().numpy()
     apart = [float(np.abs(drawn(strength) - itself).mean()) for strength in (0.05, 0.4, 0.95)]
     assert apart[0] < apart[1] < apart[2]

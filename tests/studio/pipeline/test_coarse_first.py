@@ -146,7 +146,7 @@ def test_the_large_pass_begins_with_the_enlarged_picture_under_its_noise(
     family, pipeline = opened.family, opened.pipeline
     composed = render(opened, new_request(**(LARGE | {"width_px": SMALL[0], "height_px": SMALL[1]})))
     enlarged = np.array(Image.fromarray(composed.image).resize((640, 512), Image.Resampling.BICUBIC))
-    clean = family.encode(pipeline, enlarged).float()
+    clean = family.encode(pipeline, enlarged).latents.float()
     noise = family.initial_latents(pipeline, 640, 512, seed=7)
     at, begun = seen[6]
     clock = 1000 if family.name == "sd3" else 1
