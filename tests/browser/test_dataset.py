@@ -221,12 +221,12 @@ def test_an_answer_that_another_shelf_overtook_does_not_stay(room: Page) -> None
 
 
 def test_shelves_and_a_resolution_that_cannot_be(room: Page) -> None:
-    room.locator("#dataset-shelf").get_by_label("Left out").check(force=True)
+    room.locator("#dataset-shelf").get_by_label("Left out").check()
     expect(room.locator(".dataset-card")).to_have_count(2)
     expect(
         room.locator(f"{CARD.format('23.png')} .dataset-switch")
     ).to_be_hidden()  # too small: nothing to take back
-    room.locator("#dataset-shelf").get_by_label("All").check(force=True)
+    room.locator("#dataset-shelf").get_by_label("All").check()
     expect(room.locator(".dataset-card")).to_have_count(NUM_PICTURES)
     room.get_by_label("Resolution (px)").fill("300")
     room.wait_for_selector(".dataset-message >> text=must be a multiple of 64 px, got 300; try 320")
