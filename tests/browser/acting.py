@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from tests.browser.studio_server import HANG_S, Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
+
+
+STAGE = "#stage .viewer"
 
 
 def until(page: Page, condition: Callable[[], bool]) -> None:
@@ -154,3 +158,22 @@ def chart(width_px: int = 512, height_px: int = 384) -> np.ndarray:
     """(height_px, width_px, 3) uint8: red x mod 256, green y mod 256, blue a chequer of single pixels."""
     y, x = np.mgrid[:height_px, :width_px]
     return np.stack([x % 256, y % 256, (x + y) % 2 * 255], axis=-1).astype(np.uint8)
+
+
+def generate(page: Page) -> None:
+    """Press Ctrl+Enter and wait until the stage has turned to the new job."""
+    before = page.locator(STAGE).get_attribute("data-scene")
+    page.locator("#prompt textarea").press("Control+Enter")
+    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.scene !== {json.dumps(before)}")
+
+
+def wait_until_running(page: Page, *, step: int = 2) -> None:
+    """Until the status line speaks of this step or a later one."""
+    wait_until_true(
+        page,
+        """(step) => {
+          const words = document.querySelector('.status-text')?.textContent.match(/step (\\d+) of/);
+          return words && Number(words[1]) >= step;
+        }""",
+        arg=step,
+    )

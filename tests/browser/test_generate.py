@@ -5,7 +5,6 @@ Not here: whole journeys with the real one (`test_journeys`), what the form keep
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 from playwright.sync_api import expect
 
 from studio.pictures.gallery_search import Listed
-from tests.browser.acting import ask, wait_until_open, wait_until_true
+from tests.browser.acting import STAGE, ask, generate, wait_until_open, wait_until_running, wait_until_true
 from tests.browser.conftest import Guard
 from tests.browser.studio_server import Server, wait_until
 from tests.studio.ui.conftest import add_picture
@@ -28,27 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.drawing
 
-STAGE = "#stage .viewer"
 STEPS = 6
-
-
-def generate(page: Page) -> None:
-    """Press Ctrl+Enter and wait until the stage has turned to the new job."""
-    before = page.locator(STAGE).get_attribute("data-scene")
-    page.locator("#prompt textarea").press("Control+Enter")
-    wait_until_true(page, f"document.querySelector('{STAGE}').dataset.scene !== {json.dumps(before)}")
-
-
-def wait_until_running(page: Page, *, step: int = 2) -> None:
-    """Until the status line speaks of this step or a later one."""
-    wait_until_true(
-        page,
-        """(step) => {
-          const words = document.querySelector('.status-text')?.textContent.match(/step (\\d+) of/);
-          return words && Number(words[1]) >= step;
-        }""",
-        arg=step,
-    )
 
 
 def wait_for_picture(page: Page) -> None:
@@ -84,22 +63,6 @@ def test_a_running_render_is_told_and_shown_and_then_the_picture(page: Page, ser
     assert (picture.width_px, picture.height_px) == (512, 512)
     expect(page.locator("#details .details-title")).to_have_text(picture.path.name)
     assert page.locator("#queue").bounding_box() == queue, "nothing moves when details come in"
-
-
-def test_the_title_of_a_tab_that_nobody_looks_at_tells_how_far_it_is(page: Page, server: Server) -> None:
-    look_away = """(hidden) => {
-        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    server.brake.hold(3)
-    ask(page, None, "a first light", side_px=512, steps=STEPS, seed=7)
-    generate(page)
-    page.evaluate(look_away, True)
-    expect(page).to_have_title(re.compile(r"^[1-9]\d* % · Diffusion-4K Studio$"))
-    server.brake.release()
-    expect(page).to_have_title("✓ · Diffusion-4K Studio")
-    page.evaluate(look_away, False)
-    expect(page).to_have_title("Diffusion-4K Studio")
 
 
 def test_the_button_says_how_many_pictures(page: Page) -> None:

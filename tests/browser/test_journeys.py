@@ -11,12 +11,11 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from studio.pictures.gallery_search import Listed
-from tests.browser.acting import ask, open_studio, wait_until_true
+from tests.browser.acting import STAGE, ask, generate, open_studio, wait_until_running, wait_until_true
 from tests.browser.conftest import NewPage
 from tests.browser.finetune_home import write_dataset
 from tests.browser.studio_server import Server, wait_until
 from tests.browser.test_finetune_form import named, toml_editor
-from tests.browser.test_generate import STAGE, generate, wait_until_running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -55,10 +55,11 @@ class StatusLine(Drawn):
     """Event: act (action "cancel" or "watch", id)."""
 
     data_model = StageStatus
-    scripts = ("status.js",)
-    markup = """
+    scripts = ("status.js", "notices.js")
+    markup = f"""
 <div class="status-line" data-state="idle"><span class="status-text"></span>
   <span class="status-told" role="status"></span>
+  <button class="text-button status-notice" type="button" aria-label="Tell me at the end" hidden>{icon("bell")}</button>
   <button class="text-button status-show" type="button" hidden>Watch it</button>
   <button class="text-button status-cancel" type="button" hidden>Cancel</button>
   <div class="status-bar" hidden><i></i></div></div>
