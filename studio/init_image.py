@@ -37,3 +37,4 @@ class InitImage:
                 f"the strength of an init image must lie between {MIN_STRENGTH:g} and {MAX_STRENGTH:g}, "
                 f"got {self.strength:g}; {USUAL_STRENGTH:g} is usual"
             )
+        object.__setattr__(self, "strength", float(self.strength))

@@ -62,6 +62,7 @@ class AdapterUse:
                 f"an adapter's weight must lie between -{MAX_ADAPTER_WEIGHT:g} and {MAX_ADAPTER_WEIGHT:g}, "
                 f"got {self.weight:g}; 1 is usual"
             )
+        object.__setattr__(self, "weight", float(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,8 @@ class RenderRequest:
         self._check_types()
         for name in ("prompt", "negative_prompt", "model"):
             object.__setattr__(self, name, whole_text(getattr(self, name)))
+        for name in ("guidance_scale", "coarse_first"):  # a browser's JSON knows 2 alone, and 2 is 2.0
+            object.__setattr__(self, name, float(getattr(self, name)))
         self._check_adapters()
         if self.memory != "auto" and self.memory not in RUNGS:
             raise ValueError(f"memory must be auto or one of {', '.join(RUNGS)}, got {self.memory!r}")

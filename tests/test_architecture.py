@@ -53,7 +53,7 @@ studio.ui.scripts studio.ui.icons studio.ui.plot_look studio.ui.events studio.ui
 studio.ui.components studio.ui.theme
 studio.ui.messages studio.ui.parts.pulse studio.ui.parts.refusal
 studio.ui.lookup studio.ui.parts.details studio.ui.parts.grid studio.ui.parts.viewer studio.ui.visitors
-studio.ui.parts.queue
+studio.ui.parts.queue studio.ui.parts.cells
 studio.ui.parts.header
 studio.ui.gallery studio.ui.datasets studio.ui.models studio.ui.tools
 studio.ui.agents studio.ui.inspect studio.ui.generate

@@ -114,7 +114,7 @@ def _draw_missing(run: RunFolder, planned: Grid, workspace: Workspace) -> int:
     """Draw what the gallery does not have; returns how many pictures."""
     gallery = Gallery(workspace)
     states = grid_states(planned, jobs=JobTable(workspace.database), gallery=gallery)
-    missing = {state.cell.request for state in states if state.state != "done"}
+    missing = {state.cell.request for state in states if state.standing.state != "done"}
     requests = [_with_whole_paths(one, workspace.root) for one in planned.requests() if one in missing]
     if not requests:
         return 0
@@ -148,9 +148,9 @@ def _write_sheet(planned: Grid, workspace: Workspace, target: Path) -> None:
         (row, column) for row in range(len(settings.steps)) for column in range(len(settings.strengths))
     ]
     pictures = {
-        place: shrunk(read_picture(state.picture.path).pixels)
+        place: shrunk(read_picture(state.standing.picture.path).pixels)
         for place, state in zip(places, states, strict=True)
-        if state.picture is not None
+        if state.standing.picture is not None
     }
     sheet = contact_sheet(
         pictures,

@@ -61,13 +61,18 @@ def standing_of(
     return found
 
 
-def ask_for_missing(requests: Sequence[RenderRequest], *, jobs: JobTable, gallery: Gallery) -> list[int]:
-    """Queue what is neither drawn nor on its way, in this order; the ids of the new jobs."""
+def missing_of(requests: Sequence[RenderRequest], *, jobs: JobTable, gallery: Gallery) -> list[RenderRequest]:
+    """Those that are neither drawn nor on their way, each once, in this order."""
     standing = standing_of(requests, jobs=jobs, gallery=gallery)
+    going_on = ("done", "queued", "running")
+    return [request for request in dict.fromkeys(requests) if standing[request].state not in going_on]
+
+
+def ask_for_missing(requests: Sequence[RenderRequest], *, jobs: JobTable, gallery: Gallery) -> list[int]:
+    """Queue what is missing; the ids of the new jobs."""
     return [
         jobs.submit("render", request.to_dict(), label=request.prompt)
-        for request in dict.fromkeys(requests)
-        if standing[request].state not in ("done", "queued", "running")
+        for request in missing_of(requests, jobs=jobs, gallery=gallery)
     ]
 
 

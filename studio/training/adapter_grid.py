@@ -17,9 +17,7 @@ from finetune.run_folder import RunFolder, write_whole
 from studio.models.catalogue import CATALOGUE, ModelEntry
 from studio.models.lookup import check_size, find_model
 from studio.pictures.gallery import Gallery
-from studio.pictures.gallery_rows import Picture
-from studio.pictures.standing import StandingName, ask_for_missing, standing_of
-from studio.queue.job import Job
+from studio.pictures.standing import Standing, ask_for_missing, standing_of
 from studio.queue.table import JobTable
 from studio.render_request import AdapterUse, RenderRequest
 
@@ -87,9 +85,7 @@ class CellState:
     """How one cell stands."""
 
     cell: Cell
-    state: StandingName
-    picture: Picture | None = None
-    job: Job | None = None
+    standing: Standing
 
 
 def usual_settings(run: RunFolder) -> GridSettings:
@@ -186,8 +182,7 @@ def remembered_settings(run: RunFolder) -> GridSettings | None:
 def grid_states(grid: Grid, *, jobs: JobTable, gallery: Gallery) -> tuple[CellState, ...]:
     """Of every cell, in their order."""
     standing = standing_of(grid.requests(), jobs=jobs, gallery=gallery)
-    found = ((cell, standing[cell.request]) for cell in grid.cells)
-    return tuple(CellState(cell, one.state, one.picture, one.job) for cell, one in found)
+    return tuple(CellState(cell, standing[cell.request]) for cell in grid.cells)
 
 
 def base_of(run: RunFolder) -> ModelEntry:

@@ -26,6 +26,7 @@ from studio.ui.benchmark.duels import DuelHandlers
 from studio.ui.benchmark.handlers import BenchmarkHandlers
 from studio.ui.benchmark.tab import wire_benchmark_view
 from studio.ui.compare.handlers import CompareHandlers
+from studio.ui.compare.settings_grid import SettingsGridHandlers, wire_settings_grid
 from studio.ui.compare.tab import build_compare_tab, wire_compare_tab
 from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.events import QUEUED_EACH
@@ -81,9 +82,10 @@ def build_page(
             generate = build_generate_tab()
             pictures = build_gallery_tab()
             inspect = build_inspect_tab()
+            grids = SettingsGridHandlers(jobs, gallery, settings, gate)
             benchmarks = BenchmarkHandlers(jobs, gallery, settings, looking) if trains else None
             with kept_for(settings.trainer, demo):
-                compare = build_compare_tab(folders=not settings.hosted, benchmarks=benchmarks)
+                compare = build_compare_tab(folders=not settings.hosted, grids=grids, benchmarks=benchmarks)
             if trains:
                 trainings = Trainings(gallery.workspace, jobs, settings.hosted)
                 runs = RunsHandlers(trainings)
@@ -110,6 +112,7 @@ def build_page(
         wire_inspect_tab(inspect, looker, demo, tabs)
         scorer = CompareHandlers(gallery, opened, ScoreCache(looking / "scores"), not settings.hosted)
         wire_compare_tab(compare, scorer, demo)
+        wire_settings_grid(compare.grid, grids, compare.tab)
         if benchmarks is not None and compare.benchmark is not None:
             with kept_for(settings.trainer, demo):
                 judge, form = DuelHandlers(jobs, gallery, opened), generate.rail.controls
@@ -135,5 +138,6 @@ def build_page(
             outputs = [tabs, details, generate.rail.restored, *generate.rail.form()]
             details.act(restorer.act, None, outputs, **QUEUED_EACH)
             details.inspect(looker.inspect, None, [tabs, inspect.keys], **QUEUED_EACH)
+            details.vary(grids.vary, None, [tabs, compare.views, compare.grid.picture], **QUEUED_EACH)
         pictures.grid.inspect(looker.inspect, None, [tabs, inspect.keys], **QUEUED_EACH)
     return demo

@@ -23,6 +23,7 @@ STYLE_SHEETS = (
     "models.css",
     "finetune.css",
     "grid.css",
+    "cells.css",
     "dataset.css",
     "phone.css",
 )

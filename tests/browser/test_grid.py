@@ -62,7 +62,7 @@ def test_cells_are_walked_opened_and_turned(drawn: list[str], page: Page) -> Non
     page.locator("#ft-grid").get_by_role("button", name="Checkpoints × strengths").click()
     cells = page.locator("#ft-grid-view .samples-cell")
     cells.nth(3).locator("img").wait_for()
-    assert page.locator(".adapter-grid-about").inner_text() == "4 of 4 drawn · mountains at dusk"
+    assert page.locator(".cell-table-about").inner_text() == "4 of 4 drawn · mountains at dusk"
     assert page.locator("#ft-grid-view .samples-step").all_inner_texts() == ["base", "× 1"]
     cells.nth(0).focus()
     page.keyboard.press("ArrowRight")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from studio.render_request import RenderRequest, expand_requests, parse_size
+from studio.init_image import InitImage
+from studio.render_request import AdapterUse, RenderRequest, expand_requests, parse_size
 
 NewRequest = Callable[..., RenderRequest]
 
@@ -105,3 +107,19 @@ def test_sizes_are_read() -> None:
     assert parse_size(" 512 × 256 ") == (512, 256)
     with pytest.raises(ValueError, match="WIDTHxHEIGHT"):
         parse_size("4096")
+
+
+def test_whole_numbers_of_a_browser_are_the_same_request() -> None:
+    """JavaScript writes 2.0 as 2, and requests are compared as JSON."""
+    drawn = RenderRequest(
+        prompt="a hill",
+        num_inference_steps=8,
+        guidance_scale=2.0,
+        seed=7,
+        adapters=(AdapterUse("oil.safetensors", -1.0),),
+        init=InitImage(f"{'0' * 12}-{'a' * 32}", 0.5),
+    )
+    written = json.dumps(drawn.to_dict())
+    browsers = written.replace("2.0", "2").replace("-1.0", "-1").replace(": 0.0", ": 0")
+    assert browsers != written
+    assert json.dumps(RenderRequest.from_dict(json.loads(browsers)).to_dict()) == written

@@ -13,15 +13,12 @@ from studio.ui.benchmark.handlers import FILES, BenchmarkHandlers
 from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 from studio.ui.generate.controls import Controls
 from studio.ui.inspect.stage import Board, InspectStage
-from studio.ui.parts.pulse.run_pulse import RunPulse, Watched
+from studio.ui.parts.pulse.run_pulse import LOOK, RunPulse, Watched
 from studio.ui.parts.refusal import build_refusal, refusal
 
 TITLES = dict(zip(FILES, ("Report", "CSV", "JSON", "Model card", "Votes"), strict=True))
 MAX_TOLD = 5
 """Sentences about prompts that were left out."""
-
-LOOK = '() => window.dispatchEvent(new CustomEvent("d4k-runs"))'
-"""Makes the pulse look at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""The Compare tab: pictures or folders, and benchmarks of models where they may be run.
+"""The Compare tab: pictures or folders, a picture with its settings varied, benchmarks where they may be run.
 
 Of pictures: what is compared on the left, scores and linked panes, what differs on the right. Not here: benchmarks
-(`studio.ui.benchmark`).
+(`studio.ui.benchmark`), settings that vary (`studio.ui.compare.settings_grid`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import gradio as gr
 
@@ -14,6 +14,7 @@ from metrics.catalogue import CARDS
 from studio.ui.benchmark.handlers import BenchmarkHandlers
 from studio.ui.benchmark.tab import BenchmarkView, build_benchmark_view
 from studio.ui.compare.handlers import USUAL_METRICS, CompareHandlers
+from studio.ui.compare.settings_grid import SettingsGridHandlers, SettingsGridView, build_settings_grid
 from studio.ui.compare.table import CompareTable
 from studio.ui.components import SentFile
 from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED
@@ -23,10 +24,9 @@ from studio.ui.parts.refusal import build_refusal
 
 
 @dataclass(frozen=True, slots=True)
-class CompareTab:
-    """The widgets that other tabs may write to."""
+class PicturesView:
+    """The widgets of pictures and folders."""
 
-    tab: gr.Tab
     keys: gr.Dropdown
     files: gr.File
     first: gr.Textbox
@@ -41,17 +41,31 @@ class CompareTab:
     table: CompareTable
     stage: InspectStage
     settings: SettingsTable
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTab:
+    """Its views, which other tabs may write to."""
+
+    tab: gr.Tab
+    views: gr.Tabs
+    pictures: PicturesView
+    grid: SettingsGridView
     benchmark: BenchmarkView | None
 
 
-def build_compare_tab(*, folders: bool, benchmarks: BenchmarkHandlers | None) -> CompareTab:
+def build_compare_tab(
+    *, folders: bool, grids: SettingsGridHandlers, benchmarks: BenchmarkHandlers | None
+) -> CompareTab:
     """`benchmarks` is None where nobody may run any."""
-    with gr.Tab("Compare", id="compare") as tab, gr.Tabs(elem_id="compare-views"):
-        view = _build_pictures(tab, folders=folders)
-        return view if benchmarks is None else replace(view, benchmark=build_benchmark_view(benchmarks))
+    with gr.Tab("Compare", id="compare") as tab, gr.Tabs(elem_id="compare-views") as views:
+        pictures = _build_pictures(folders=folders)
+        grid = build_settings_grid(grids)
+        benchmark = None if benchmarks is None else build_benchmark_view(benchmarks)
+    return CompareTab(tab, views, pictures, grid, benchmark)
 
 
-def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
+def _build_pictures(*, folders: bool) -> PicturesView:
     with gr.Tab("Pictures", id="pictures"), gr.Row(elem_classes="room compare", equal_height=True):
         with (
             gr.Column(elem_classes="rail controls", min_width=0),
@@ -101,14 +115,15 @@ def _build_pictures(tab: gr.Tab, *, folders: bool) -> CompareTab:
             )
         with gr.Column(elem_classes="rail side", min_width=0):
             settings = SettingsTable(elem_id="settings-difference")
-    return CompareTab(
-        tab, keys, files, first, second, metrics, refused, compare, stop, csv, table, stage, settings, None,
-    )  # fmt: skip
+    return PicturesView(
+        keys, files, first, second, metrics, refused, compare, stop, csv, table, stage, settings
+    )
 
 
 def wire_compare_tab(tab: CompareTab, handlers: CompareHandlers, demo: gr.Blocks) -> None:
-    asked = [tab.keys, tab.files, tab.first, tab.second, tab.metrics]
-    gr.on([demo.load, tab.tab.select], handlers.offer, None, tab.keys, **UNQUEUED)
-    running = tab.compare.click(handlers.compare, asked, [tab.refused, tab.table, tab.csv], **QUEUED)
-    tab.stop.click(None, None, None, cancels=[running], **UNQUEUED)
-    tab.table.open(handlers.open, asked, [tab.stage, tab.settings], **QUEUED_EACH)
+    view = tab.pictures
+    asked = [view.keys, view.files, view.first, view.second, view.metrics]
+    gr.on([demo.load, tab.tab.select], handlers.offer, None, view.keys, **UNQUEUED)
+    running = view.compare.click(handlers.compare, asked, [view.refused, view.table, view.csv], **QUEUED)
+    view.stop.click(None, None, None, cancels=[running], **UNQUEUED)
+    view.table.open(handlers.open, asked, [view.stage, view.settings], **QUEUED_EACH)

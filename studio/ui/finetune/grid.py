@@ -1,10 +1,11 @@
 """The grid of checkpoints and strengths in the Fine-tune tab: widgets, handlers over plain values, wiring.
 
-Not here: the table (`studio.ui.finetune.grid_view`), requests and states (`studio.training.adapter_grid`).
+Not here: the table (`studio.ui.parts.cells`), requests and states (`studio.training.adapter_grid`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +26,11 @@ from studio.training.adapter_grid import (
 )
 from studio.training.runs import Trainings
 from studio.ui.events import QUEUED, QUEUED_EACH, UNQUEUED, after
-from studio.ui.finetune.grid_view import GridContent, GridView, grid_content
 from studio.ui.messages import shows_errors
+from studio.ui.parts.cells.cell_table import CellsContent, CellTable, cell_of
+from studio.ui.parts.cells.loupe import Loupe, left, opened, turned
 from studio.ui.parts.pulse.run_pulse import RunPulse
-from studio.ui.parts.viewer.viewer import DeepViewer, Scene, now_ms, picture_scene
+from studio.ui.parts.viewer.viewer import DeepViewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class GridRoom:
     strengths: gr.Textbox
     seed: gr.Number
     draw: gr.Button
-    view: GridView
+    view: CellTable
     viewer: DeepViewer
     opened: gr.State
     """Id of the picture in the viewer."""
@@ -73,7 +75,7 @@ class GridHandlers:
         except ValueError:  # the run is gone, or trains every weight, or has no checkpoint yet
             if seen.get("run") == "":
                 return (*(skip,) * 6, seen)
-            return (gr.update(visible=False), *(skip,) * 4, GridContent(), {"run": ""})
+            return (gr.update(visible=False), *(skip,) * 4, CellsContent(), {"run": ""})
         now = {"run": str(chosen), "steps": repr(steps), "table": content.model_dump_json()}
         table = content if now["table"] != seen.get("table") else skip
         if now["run"] != seen.get("run"):
@@ -90,7 +92,7 @@ class GridHandlers:
     @shows_errors
     def draw(
         self, chosen: str | None, prompt: str, steps: list[int] | None, strengths: str, seed: float | None
-    ) -> GridContent:
+    ) -> CellsContent:
         """Queue what is not drawn yet."""
         if chosen is None:
             raise ValueError("no run is chosen; choose one of the list")
@@ -109,25 +111,15 @@ class GridHandlers:
         return grid_content(chosen, grid_states(grid, jobs=self.trainings.jobs, gallery=self.gallery))
 
     @shows_errors
-    def open(self, event: gr.EventData) -> tuple[Scene, str]:
-        return self._loupe(str(event.id))
+    def open(self, event: gr.EventData) -> Loupe:
+        return opened(self.gallery, str(event.id))
 
     @shows_errors
-    def turn(self, chosen: str | None, opened: str, event: gr.EventData) -> tuple[Scene, str]:
-        """The next picture of the table: delta 1 to the right and then down, -1 back."""
-        ids = list(dict.fromkeys(s.picture.id for s in self._states(chosen) if s.picture is not None))
-        place = ids.index(opened) + int(event.delta) if opened in ids else 0
-        return self._loupe(ids[min(len(ids) - 1, max(0, place))])
+    def turn(self, chosen: str | None, shown: str, event: gr.EventData) -> Loupe:
+        pictures = [state.standing.picture for state in self._states(chosen)]
+        return turned(self.gallery, pictures, shown, int(event.delta))
 
-    def leave(self) -> tuple[Scene, str]:
-        """Back to the table."""
-        return Scene(demand=now_ms()), ""
-
-    def _loupe(self, picture_id: str) -> tuple[Scene, str]:
-        picture = self.gallery.get(picture_id)
-        return picture_scene(picture, scene_id=f"grid-{picture.id}", demand=now_ms()), picture.id
-
-    def _of(self, chosen: str | None) -> tuple[GridSettings, tuple[int, ...], GridContent]:
+    def _of(self, chosen: str | None) -> tuple[GridSettings, tuple[int, ...], CellsContent]:
         """(what the fields say, the checkpoints there are, the table) of a run with a LoRA to draw."""
         if chosen is None:
             raise ValueError("no run is chosen")
@@ -150,6 +142,25 @@ class GridHandlers:
         return grid_states(grid, jobs=self.trainings.jobs, gallery=self.gallery)
 
 
+def grid_content(run: str, states: Sequence[CellState]) -> CellsContent:
+    """What the table shows of a run's grid; nothing for a run without one."""
+    if not states:
+        return CellsContent(table=run)
+    steps = dict.fromkeys(state.cell.step for state in states)
+    strengths = dict.fromkeys(state.cell.strength for state in states)
+    return CellsContent(
+        table=run,
+        about=states[0].cell.request.prompt,
+        rows=tuple(f"step {step}" for step in steps),
+        columns=tuple(f"× {strength:g}" if strength else "base" for strength in strengths),
+        cells=tuple(cell_of(_title(state), state.standing) for state in states),
+    )
+
+
+def _title(state: CellState) -> str:
+    return f"step {state.cell.step} at {state.cell.strength:g}" if state.cell.strength else "the base model"
+
+
 def build_grid_room() -> GridRoom:
     """Hidden until a run with checkpoints is chosen."""
     with gr.Accordion("Checkpoints × strengths", open=False, visible=False, elem_id="ft-grid") as room:
@@ -161,8 +172,8 @@ def build_grid_room() -> GridRoom:
             strengths = gr.Textbox(label="Strengths", max_lines=1, elem_id="ft-grid-strengths", min_width=100)
             seed = gr.Number(7, label="Seed", precision=0, minimum=0, elem_id="ft-grid-seed", min_width=80)
         draw = gr.Button("Draw the grid", size="sm", elem_id="ft-grid-draw")
-        view = GridView(elem_id="ft-grid-view", padding=False)
-        viewer = DeepViewer(closable=True, elem_id="ft-grid-loupe")
+        view = CellTable(named="Checkpoints by strengths", elem_id="ft-grid-view")
+        viewer = DeepViewer(closable=True, elem_id="ft-grid-loupe", elem_classes="cell-loupe")
     return GridRoom(room, prompt, steps, strengths, seed, draw, view, viewer, gr.State(""), gr.State({}))
 
 
@@ -175,4 +186,4 @@ def wire_grid_room(room: GridRoom, handlers: GridHandlers, chosen: gr.BrowserSta
     room.draw.click(handlers.draw, asked, room.view, **QUEUED)
     room.view.open(handlers.open, None, [room.viewer, room.opened], **QUEUED_EACH)
     room.viewer.turn(handlers.turn, [chosen, room.opened], [room.viewer, room.opened], **QUEUED_EACH)
-    room.viewer.leave(handlers.leave, None, [room.viewer, room.opened], **UNQUEUED)
+    room.viewer.leave(left, None, [room.viewer, room.opened], **UNQUEUED)

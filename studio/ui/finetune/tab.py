@@ -24,10 +24,7 @@ from studio.ui.finetune.run_samples import RunSamples
 from studio.ui.finetune.run_view import RunLog, RunView
 from studio.ui.finetune.runs import RunsHandlers
 from studio.ui.parts.details.settings_table import SettingsTable
-from studio.ui.parts.pulse.run_pulse import RunPulse
-
-LOOK = '() => window.dispatchEvent(new CustomEvent("d4k-runs"))'
-"""Makes the runs' pulse look at once."""
+from studio.ui.parts.pulse.run_pulse import LOOK, RunPulse
 
 
 @dataclass(frozen=True, slots=True)

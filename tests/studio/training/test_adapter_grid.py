@@ -66,7 +66,7 @@ def planned(run: RunFolder, workspace: Workspace, **changes: object) -> Grid:
 
 
 def names(grid: Grid, jobs: JobTable, gallery: Gallery) -> list[str]:
-    return [state.state for state in grid_states(grid, jobs=jobs, gallery=gallery)]
+    return [state.standing.state for state in grid_states(grid, jobs=jobs, gallery=gallery)]
 
 
 def work(workspace: Workspace, jobs: JobTable) -> None:
@@ -103,8 +103,8 @@ def test_cells_are_drawn_once_by_whoever_asks(
     assert remembered_settings(run) == grid.settings
     work(workspace, jobs)
     states = grid_states(grid, jobs=jobs, gallery=gallery)
-    assert [state.state for state in states] == ["done"] * 4
-    pictures = [state.picture for state in states if state.picture is not None]
+    assert [state.standing.state for state in states] == ["done"] * 4
+    pictures = [state.standing.picture for state in states if state.standing.picture is not None]
     assert pictures[0].id == pictures[2].id
     pixels = [read_picture(picture.path).pixels.astype(int) for picture in pictures]
     distance = [np.abs(one - pixels[0]).mean() for one in pixels]
@@ -142,9 +142,9 @@ def test_a_cell_that_failed_says_so_and_is_asked_for_again(
     (run.path / "adapters" / "step-000004.safetensors").unlink()
     work(workspace, jobs)
     (state,) = grid_states(grid, jobs=jobs, gallery=gallery)
-    assert state.state == "failed"
-    assert state.job is not None
-    assert "is missing; it was moved or deleted" in str(state.job.error)
+    assert state.standing.state == "failed"
+    assert state.standing.job is not None
+    assert "is missing; it was moved or deleted" in str(state.standing.job.error)
     assert submit_grid(run, grid, jobs=jobs, gallery=gallery) == 1
     assert names(grid, jobs, gallery) == ["queued"]
 

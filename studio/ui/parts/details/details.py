@@ -34,7 +34,8 @@ class DetailsContent(GradioModel):
 
 
 class PictureDetails(Drawn):
-    """Events: act (action "remix", "redraw", "use_seed", "use_all", "star" or "unstar", and id), inspect (ids)."""
+    """Events: inspect (ids), vary (id) and act (id, and action "remix", "redraw", "use_seed", "use_all", "star" or
+    "unstar")."""
 
     data_model = DetailsContent
     scripts = ("picture_details.js",)
@@ -53,6 +54,8 @@ class PictureDetails(Drawn):
     <button class="plain-button details-all" type="button" title="All settings and the seed">Use all</button>
     <button class="plain-button details-inspect" type="button"
       title="Subbands, texture maps and numbers">Inspect</button>
+    <button class="plain-button details-vary" type="button"
+      title="Draw it again with one or two settings varied, as a table">Vary</button>
     <a class="plain-button details-download"
       title="The lossless PNG with its settings inside">Download master</a></div>
   <dl class="details-rows"></dl>

@@ -8,6 +8,7 @@ part("redraw").addEventListener("click", () => act("redraw"));
 part("seed").addEventListener("click", () => act("use_seed"));
 part("all").addEventListener("click", () => act("use_all"));
 part("inspect").addEventListener("click", () => trigger("inspect", { ids: [props.value.id] }));
+part("vary").addEventListener("click", () => trigger("vary", { id: props.value.id }));
 part("star").addEventListener("click", () => act(props.value.starred ? "unstar" : "star"));
 part("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(props.value.prompt);

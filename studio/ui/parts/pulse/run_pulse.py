@@ -9,6 +9,9 @@ from gradio.data_classes import GradioModel
 
 from studio.ui.components import Drawn
 
+LOOK = '() => window.dispatchEvent(new CustomEvent("d4k-runs"))'
+"""Makes every pulse look at once."""
+
 
 class Watched(GradioModel):
     """What the page looks at."""

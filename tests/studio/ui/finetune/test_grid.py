@@ -18,7 +18,8 @@ from studio.queue.table import JobTable
 from studio.training.adapter_grid import grid_states, plan_grid, remembered_settings
 from studio.training.runs import Trainings
 from studio.ui.finetune.grid import GridHandlers, build_grid_room, wire_grid_room
-from studio.ui.finetune.grid_view import GridContent
+from studio.ui.parts.cells.cell_table import CellsContent
+from studio.ui.parts.cells.loupe import left
 from studio.ui.parts.pulse.run_pulse import RunPulse
 from tests.finetune.training_runs import new_run
 from tests.studio.training.test_adapter_grid import run as run
@@ -56,7 +57,7 @@ def test_the_fields_are_filled_once_and_only_news_is_sent(handlers: GridHandlers
     assert first[ROOM]["visible"]
     assert (first[PROMPT], first[STRENGTHS], first[SEED]) == ("a red hill", "0, 0.5, 1", 11)
     assert (first[STEPS]["choices"], first[STEPS]["value"]) == ([2, 4], [2, 4])
-    assert first[TABLE] == GridContent(run="run")
+    assert first[TABLE] == CellsContent(table="run")
     assert handlers.news("run", first[SEEN])[:SEEN] == (SKIP,) * 6
     handlers.draw("run", "a blue hill", [2, 4], "0, 1", 3)
     second = handlers.news("run", first[SEEN])
@@ -76,13 +77,13 @@ def test_a_run_without_a_lora_has_no_grid(
     for name in ("full", "new", "gone", None):
         hidden = handlers.news(name, shown)
         assert not hidden[ROOM]["visible"]
-        assert hidden[TABLE] == GridContent()
+        assert hidden[TABLE] == CellsContent()
         assert handlers.news(name, hidden[SEEN])[:SEEN] == (SKIP,) * 6
 
 
 def test_cells_show_pictures_jobs_and_failures(handlers: GridHandlers, run: RunFolder) -> None:
     asked = handlers.draw("run", "a red hill", [4, 2], "0, 1", 11)
-    assert (asked.steps, asked.strengths) == ((2, 4), (0.0, 1.0))
+    assert (asked.rows, asked.columns) == (("step 2", "step 4"), ("base", "× 1"))
     assert asked.cells[0].words == "the base model: waiting"
     jobs = handlers.trainings.jobs
     job = jobs.claim(1)
@@ -118,7 +119,7 @@ def test_a_picture_opens_in_the_viewer_and_its_neighbours_follow(
     one, two, four = cells[0].picture, cells[1].picture, cells[3].picture
     assert ids == [one, two, four, four, two]
     assert scene.demand > 0
-    assert handlers.leave()[0].kind == "empty"
+    assert left()[0].kind == "empty"
 
 
 @pytest.mark.parametrize(
@@ -146,10 +147,10 @@ def test_a_trashed_picture_is_drawn_again(handlers: GridHandlers, run: RunFolder
     assert settings is not None
     grid = plan_grid(run, settings, home=handlers.trainings.workspace.root)
     (state,) = grid_states(grid, jobs=handlers.trainings.jobs, gallery=handlers.gallery)
-    assert state.picture is not None
-    handlers.gallery.trash([state.picture.id])
+    assert state.standing.picture is not None
+    handlers.gallery.trash([state.standing.picture.id])
     (state,) = grid_states(grid, jobs=handlers.trainings.jobs, gallery=handlers.gallery)
-    assert state.state == "queued"
+    assert state.standing.state == "queued"
 
 
 def test_every_handler_takes_what_the_wiring_sends(handlers: GridHandlers) -> None:

@@ -1,15 +1,15 @@
-// Checkpoints down, strengths across. Arrow keys walk over the cells; Enter or a press opens a picture.
-const section = element.querySelector(".adapter-grid");
+// Named rows and columns. Arrow keys walk over the cells; Enter or a press opens a picture.
+const section = element.querySelector(".cell-table");
 const grid = section.querySelector(".samples-grid");
 let place = [0, 0]; // row, column
-let run = "";
+let table = "";
 let drawn = "";
 
 const cellAt = (row, column) => grid.querySelector(`[data-row="${row}"][data-column="${column}"]`);
 
 function mark(focus) {
-  const { steps, strengths } = props.value;
-  place = [Math.min(place[0], steps.length - 1), Math.min(place[1], strengths.length - 1)];
+  const { rows, columns } = props.value;
+  place = [Math.min(place[0], rows.length - 1), Math.min(place[1], columns.length - 1)];
   for (const cell of grid.querySelectorAll(".samples-cell")) {
     const here = Number(cell.dataset.row) === place[0] && Number(cell.dataset.column) === place[1];
     cell.tabIndex = here ? 0 : -1;
@@ -23,9 +23,9 @@ function walk(event) {
   if (!move) return;
   event.preventDefault();
   event.stopPropagation();
-  const { steps, strengths } = props.value;
+  const { rows, columns } = props.value;
   const within = (value, count) => Math.min(count - 1, Math.max(0, value));
-  place = [within(place[0] + move[0], steps.length), within(place[1] + move[1], strengths.length)];
+  place = [within(place[0] + move[0], rows.length), within(place[1] + move[1], columns.length)];
   mark(true);
 }
 
@@ -50,32 +50,47 @@ function cellOf(cell, row, column) {
   return made;
 }
 
-function about() {
-  const { cells, prompt } = props.value;
+function headOf(role, looks, name) {
+  const made = make("span", looks, name);
+  made.setAttribute("role", role);
+  return made;
+}
+
+// For a screen reader alone: its cells lie in the grid's own tracks.
+function line(...cells) {
+  const made = make("div", "cell-table-row");
+  made.setAttribute("role", "row");
+  made.append(...cells);
+  return made;
+}
+
+function told() {
+  const { cells, about } = props.value;
   const done = cells.filter((cell) => cell.state === "done").length;
   const failed = cells.find((cell) => cell.state === "failed");
-  return failed ? failed.words : `${done} of ${cells.length} drawn · ${prompt}`;
+  return failed ? failed.words : `${done} of ${cells.length} drawn · ${about}`;
 }
 
 function refresh() {
   const value = props.value;
   if (!value) return;
   section.hidden = !value.cells.length;
-  if (value.run !== run) [run, place] = [value.run, [0, 0]];
-  const wanted = JSON.stringify([value.run, value.steps, value.strengths, value.cells]);
+  if (value.table !== table) [table, place] = [value.table, [0, 0]];
+  const wanted = JSON.stringify(value);
   if (wanted === drawn) return;
   drawn = wanted;
-  const { steps, strengths, cells } = value;
+  const { rows, columns, cells } = value;
   const focused = grid.contains(document.activeElement);
-  section.querySelector(".adapter-grid-about").textContent = cells.length ? about() : "";
-  grid.style.setProperty("--columns", strengths.length);
+  section.querySelector(".cell-table-about").textContent = cells.length ? told() : "";
+  grid.style.setProperty("--columns", columns.length);
   grid.replaceChildren(
-    make("span", "samples-corner"),
-    ...strengths.map((strength) => make("span", "samples-step", strength ? `× ${strength}` : "base")),
-    ...steps.flatMap((step, row) => [
-      make("span", "samples-prompt", `step ${step}`),
-      ...strengths.map((_, column) => cellOf(cells[row * strengths.length + column], row, column)),
-    ]),
+    line(headOf("columnheader", "samples-corner", ""), ...columns.map((name) => headOf("columnheader", "samples-step", name))),
+    ...rows.map((name, row) =>
+      line(
+        headOf("rowheader", "samples-prompt", name),
+        ...columns.map((_, column) => cellOf(cells[row * columns.length + column], row, column)),
+      ),
+    ),
   );
   if (cells.length) mark(focused);
 }

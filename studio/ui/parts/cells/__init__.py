@@ -1,0 +1,1 @@
+"""Tables of pictures that are asked for, and the viewer over them."""
