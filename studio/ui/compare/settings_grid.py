@@ -211,10 +211,11 @@ def build_settings_grid(handlers: SettingsGridHandlers) -> SettingsGridView:
         with gr.Column(elem_classes="stage", min_width=0):
             table = CellTable(named="Settings grid", elem_id="settings-grid-table")
             viewer = DeepViewer(closable=True, elem_id="settings-grid-loupe", elem_classes="cell-loupe")
+        # Within the tab: Gradio counts what lies between two tabs as tabs, and shows the next one twice.
+        shown, seen = gr.State(""), gr.State("")
     drawn = gr.BrowserState(None, storage_key="d4k-settings-grid", secret=NO_SECRET, render=False)
     return SettingsGridView(
-        tab, pulse, picture, across, columns, down, rows, told, refused, draw, table, viewer, drawn, gr.State(""),
-        gr.State(""),
+        tab, pulse, picture, across, columns, down, rows, told, refused, draw, table, viewer, drawn, shown, seen,
     )  # fmt: skip
 
 
