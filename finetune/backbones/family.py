@@ -25,6 +25,7 @@ from finetune.backbones.autoencoder import F16_SCALE_FACTOR, Alignment, is_f16, 
 from finetune.backbones.checkpoints import Autoencoder
 from finetune.backbones.decoding import Decoded, Encoded, decode_latents, encode_image
 from finetune.backbones.latent_preview import LatentRgb, latents_to_rgb
+from finetune.backbones.patch_projection import project_patches_by_products
 from finetune.backbones.single_file import load_transformer
 from finetune.model_folder import FamilyName, ModelFolder, variant_in
 
@@ -208,6 +209,8 @@ class Family(ABC):
         pipeline.set_progress_bar_config(disable=True)
         if is_f16(vae):
             use_f16(pipeline)
+        if pipeline.transformer is not None:
+            project_patches_by_products(pipeline.transformer)
         # Off the CPU only if asked: weights made smaller while they were read may not be moved there.
         moved = pipeline if torch.device(device).type == "cpu" else pipeline.to(device)
         return moved, (*index_repairs, *repairs)

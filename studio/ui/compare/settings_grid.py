@@ -6,6 +6,7 @@ table (`studio.ui.parts.cells`).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,18 +96,15 @@ class SettingsGridHandlers:
         """Another text whenever a cell might stand differently."""
         return f"{self.jobs.version()} {self.gallery.version()}"
 
-    def offer(self) -> Any:
-        """The newest pictures; whichever is chosen stays."""
-        return gr.Dropdown(choices=self._choices())
+    def offer(self, chosen: str | None) -> Any:
+        """The newest pictures, and whichever is chosen, however old it is."""
+        return gr.Dropdown(choices=self._choices(chosen))
 
     @shows_errors
     def vary(self, event: gr.EventData) -> tuple[Any, ...]:
         """A picture's button: (tabs, views, picture)"""
         picture = self.gallery.get(str(event.id))
-        choices = self._choices()
-        if picture.id not in dict(choices).values():
-            choices = [(title_of(picture), picture.id), *choices]
-        chosen = gr.Dropdown(choices=choices, value=picture.id)
+        chosen = gr.Dropdown(choices=self._choices(picture.id), value=picture.id)
         return gr.Tabs(selected="compare"), gr.Tabs(selected="settings-grid"), chosen
 
     def told(self, *asked: Any) -> tuple[str, str]:
@@ -165,8 +163,13 @@ class SettingsGridHandlers:
         drawn = self.gallery.get(picture).record.settings
         return Asked(drawn.to_dict(), (across, columns or ""), (down or "", rows or ""))
 
-    def _choices(self) -> list[tuple[str, str]]:
-        return [(title_of(picture), picture.id) for picture in self.gallery.pictures(limit=OFFERED)]
+    def _choices(self, chosen: str | None) -> list[tuple[str, str]]:
+        """Titles and ids, the chosen one's first where it is older than those that are offered."""
+        newest = self.gallery.pictures(limit=OFFERED)
+        if chosen and chosen not in {picture.id for picture in newest}:
+            with suppress(ValueError):  # in the trash by now
+                newest = [self.gallery.get(chosen), *newest]
+        return [(title_of(picture), picture.id) for picture in newest]
 
     def _standing(self, kept: Asked | None) -> list[Standing]:
         """Of every cell, row by row."""
@@ -228,7 +231,7 @@ def _values(value: str, elem_id: str) -> gr.Textbox:
 def wire_settings_grid(view: SettingsGridView, handlers: SettingsGridHandlers, compare: gr.Tab) -> None:
     """`compare` is the tab that the view lies in."""
     view.drawn.render()  # outside of the tab: inside, it is read only when the tab is first shown
-    gr.on([compare.select, view.tab.select], handlers.offer, None, view.picture, **UNQUEUED)
+    gr.on([compare.select, view.tab.select], handlers.offer, view.picture, view.picture, **UNQUEUED)
     fields = view.asked()
     changed = [widget.change for widget in fields]
     gr.on(changed, handlers.told, fields, [view.told, view.draw], trigger_mode="always_last", **UNQUEUED)

@@ -154,6 +154,16 @@ def test_a_pictures_button_leads_there_however_old_it_is(
     assert [key for _, key in chosen.choices] == [picture.id, newer.id]
 
 
+def test_the_chosen_picture_stays_however_old_it_is(
+    grids: SettingsGridHandlers, picture: Picture, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.ui.compare.settings_grid.OFFERED", 1)
+    newer = draw(gallery, a_request("a lake"))
+    assert [key for _, key in grids.offer(picture.id).choices] == [picture.id, newer.id]
+    for nothing_more in (None, newer.id, "long-gone"):
+        assert [key for _, key in grids.offer(nothing_more).choices] == [newer.id]
+
+
 def test_a_picture_opens_and_its_neighbours_follow(
     grids: SettingsGridHandlers, picture: Picture, gallery: Gallery
 ) -> None:
