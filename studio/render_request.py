@@ -81,7 +81,7 @@ class RenderRequest:
     seed: int
     """Of the noise."""
     coarse_first: float = 0.0
-    """Compose at the model's own size, enlarge, and draw anew from this noise level; 0 draws at full size alone."""
+    """Compose small, then double and draw anew from this noise level each time; 0 draws at full size alone."""
     adapters: tuple[AdapterUse, ...] = ()
     """LoRAs, all at once; their order has no say."""
     rope: str = "none"

@@ -2,15 +2,15 @@
 
 The picture is a small one that is enlarged, or one that was handed in.
 
-Not here: from which noise levels (`finetune.drawing.redraw_sigmas`), when and at which sizes
-(`studio.pipeline.coarse_first`).
+Not here: from which noise levels and at which sizes (`finetune.drawing.passes`); passes that are told of, saved and
+gone on with (`studio.pipeline.denoising`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from finetune.backbones import Family
+from finetune.drawing.passes import Pass
 
 
 class Begun(NamedTuple):
@@ -29,6 +30,34 @@ class Begun(NamedTuple):
 
     encode_path: str
     """As of `finetune.backbones.decoding.Encoded`."""
+
+
+def draw_passes(
+    family: Family, pipeline: DiffusionPipeline, passes: Sequence[Pass], *, seed: int, **prompt: Any
+) -> Tensor:
+    """All passes of a picture through the stock pipeline, from noise alone; packed latents of the finished picture.
+
+    `prompt`: of the pipeline's call, what is drawn and how closely it is followed.
+    """
+    latents = family.initial_latents(pipeline, *passes[0].size, seed=seed)
+    before: Pass | None = None
+    for one in passes:
+        if before is not None:
+            latents = enlarged(
+                family, pipeline, latents, before.size, one.size, sigma=one.sigmas[0], seed=seed
+            ).latents
+        with sigmas_as_they_stand(pipeline, one.is_literal):
+            done: Any = pipeline(
+                **prompt,
+                width=one.size[0],
+                height=one.size[1],
+                num_inference_steps=len(one.sigmas),
+                sigmas=list(one.sigmas),
+                latents=latents.to(pipeline.device),
+                output_type="latent",
+            )
+        latents, before = done.images, one
+    return latents
 
 
 def enlarged(

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,12 +22,10 @@ from tqdm import tqdm
 from transformers import CLIPModel
 
 from finetune.backbones import FAMILIES
-from finetune.backbones.autoencoder import use_f16
 from finetune.backbones.decoding import decode_latents, encode_image
 from finetune.backbones.native_dtype import multiplies_bfloat16
-from finetune.backbones.sd3 import BLANK_TOKENS
-from finetune.drawing.coarse_to_fine import enlarged, sigmas_as_they_stand
-from finetune.drawing.redraw_sigmas import redraw_sigmas
+from finetune.drawing.coarse_to_fine import draw_passes
+from finetune.drawing.passes import passes_of
 from finetune.micro.bank import HELD_OUT_SEED
 from finetune.micro.captions import caption
 from finetune.micro.clip import normalise, shrink
@@ -57,11 +56,10 @@ class Promise:
 
 
 def open_model(folder: Path) -> StableDiffusion3Pipeline:
-    """The stock call, and the one that makes it F16."""
+    """As the studio opens it, on the CPU."""
     dtype = torch.bfloat16 if multiplies_bfloat16(torch.device("cpu")) else torch.float32
-    pipeline = use_f16(StableDiffusion3Pipeline.from_pretrained(folder, torch_dtype=dtype))
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    pipeline, _ = FAMILIES["sd3"].load(folder, dtype=dtype)
+    return cast(StableDiffusion3Pipeline, pipeline)
 
 
 def draw(
@@ -75,35 +73,19 @@ def draw(
     coarse_first: float = 0.0,
 ) -> Pixels:
     """One square picture, (H, W, 3) uint8; composed at 1024 px first and drawn anew from that noise level, if any."""
-    arguments = {
-        "prompt": prompt,
-        "guidance_scale": guidance,
-        "max_sequence_length": BLANK_TOKENS,
-        "output_type": "latent",
-    }
-    side = COMPOSED_AT_PX if coarse_first else size_px
-    latents = pipeline(
-        **arguments,
-        height=side,
-        width=side,
-        num_inference_steps=steps,
-        generator=torch.Generator().manual_seed(seed),
-    ).images
-    if coarse_first:
-        sigmas = redraw_sigmas(steps, coarse_first)
-        large = (size_px, size_px)
-        begun, _ = enlarged(
-            FAMILIES["sd3"], pipeline, latents, (side, side), large, sigma=sigmas[0], seed=seed
-        )
-        with sigmas_as_they_stand(pipeline):
-            latents = pipeline(
-                **arguments,
-                height=size_px,
-                width=size_px,
-                num_inference_steps=len(sigmas),
-                sigmas=list(sigmas),
-                latents=begun.to(latents.dtype),
-            ).images
+    composed = (COMPOSED_AT_PX, COMPOSED_AT_PX) if coarse_first else None
+    passes = passes_of(
+        (size_px, size_px), num_steps=steps, composed=composed, coarse_first=coarse_first, multiple_px=64
+    )
+    latents = draw_passes(
+        FAMILIES["sd3"],
+        pipeline,
+        passes,
+        seed=seed,
+        **FAMILIES["sd3"].prompt_arguments(
+            pipeline, prompt=prompt, negative_prompt="", guidance_scale=guidance
+        ),
+    )
     return decode_latents(pipeline.vae, latents).image
 
 

@@ -127,6 +127,7 @@ def parse_contender(text: str, *, steps: int | None, guidance: float | None) -> 
         model=entry.id,
         num_inference_steps=entry.default_steps if steps is None else steps,
         guidance_scale=entry.default_guidance_scale if guidance is None else guidance,
+        coarse_first=entry.default_coarse_first,
         adapters=adapters,
     )
 

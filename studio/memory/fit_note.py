@@ -26,7 +26,7 @@ from studio.memory_rungs import (
 )
 from studio.models.adapters import resolve_adapter
 from studio.models.catalogue import ModelEntry
-from studio.pipeline.coarse_first import full_size_steps
+from studio.pipeline.coarse_first import full_size_decodes, full_size_steps
 from studio.render_request import RenderRequest
 
 EXTRAS: dict[Rung, str] = {"int8": "torchao", "nf4": "bitsandbytes"}
@@ -99,6 +99,7 @@ def fit_note(
         width_px=width_px,
         height_px=height_px,
         num_steps=full_size_steps(request, entry),
+        num_decodes=full_size_decodes(request, entry),
         guided=guided,
         weight_bytes=weight_bytes,
         on_cpu=on_cpu,

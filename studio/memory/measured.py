@@ -73,6 +73,7 @@ def forecast_render(
     width_px: int,
     height_px: int,
     num_steps: float,
+    num_decodes: float = 1.0,
     guided: bool,
     weight_bytes: int,
     on_cpu: bool,
@@ -80,7 +81,8 @@ def forecast_render(
     """Correct a forecast by the measurement nearest in size.
 
     Memory: on a CPU by what the process holds beside tensors (a sum), on a GPU by the allocator's share (a ratio).
-    Time: a step takes as long as its operations at the measured rate, decoding as its pixels.
+    Time: a step takes as long as its operations at the measured rate, decoding as its pixels; `num_steps` and
+    `num_decodes` count what is worth one at this size.
     """
     if not known:
         return RenderForecast(memory.peak, None, None)
@@ -104,7 +106,7 @@ def forecast_render(
         / footprint.flops(near.width_px, near.height_px, guided=near.guided)
     )
     decode_s = near.decode_s * pixels / near.pixels
-    return RenderForecast(peak, num_steps * step_s + decode_s, near.pixels)
+    return RenderForecast(peak, num_steps * step_s + num_decodes * decode_s, near.pixels)
 
 
 def measured_now() -> float:

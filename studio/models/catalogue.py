@@ -50,6 +50,9 @@ class ModelEntry:
     own_side_px: int | None = None
     """Side of the square that it composes best; None: as many pixels as its backbone was trained on."""
 
+    composes_by_short_side: bool = False
+    """In other shapes it composes best at the short side of that square, not at its area."""
+
     max_sequence_length: int | None = None
     """Of the T5 text encoder, in tokens, where it is not the pipeline's own: 256 for SD3, 512 for Flux."""
 

@@ -21,15 +21,16 @@ from PIL import Image
 from torch import Tensor
 
 from finetune.drawing.coarse_to_fine import enlarged, filling, sigmas_as_they_stand, under_noise
+from finetune.drawing.passes import Pass
 from finetune.drawing.rope_extrapolation import extrapolated
 from finetune.drawing.speed_names import RopeMethod, SpeedOptions
 from finetune.drawing.speed_options import sped_up
 from studio.home.init_images import read_init_image
-from studio.pipeline.coarse_first import Pass
+from studio.pipeline.interruption import asked_in_between
 from studio.pipeline.opening import OpenedModel
 from studio.pipeline.pace import Pace
 from studio.pipeline.prompt_cache import Embeds
-from studio.pipeline.saved_latents import SavedLatents, read_latents, save_latents
+from studio.pipeline.saved_latents import SavedLatents, plan_digest, read_latents, save_latents
 from studio.pipeline.taking_rungs import text_encoders_at_work
 from studio.queue.job import Progress
 from studio.render_request import RenderRequest
@@ -69,6 +70,7 @@ class Denoising:
         self.opened, self.request, self.passes = opened, request, passes
         self.begins_from = begins_from
         self.path, self.on_progress = latents_path, on_progress
+        self.plan = plan_digest(passes)
         self.first_step = 0
         self.timings_s = {"encode_prompt": 0.0, "denoise": 0.0}
         self.encode_paths = set[str]()
@@ -110,7 +112,7 @@ class Denoising:
     def _saved(self) -> SavedLatents | None:
         repeats = SpeedOptions.parse(self.request.speed).is_repeatable
         resumable = repeats and self.path is not None and _is_resumable(self.opened.pipeline)
-        return read_latents(self.path) if resumable and self.path is not None else None
+        return read_latents(self.path, self.plan) if resumable and self.path is not None else None
 
     def _steps_of(self, one: Pass, latents: Tensor, taken: int) -> Tensor:
         """The steps of one pass that are left after `taken` of them."""
@@ -165,13 +167,15 @@ class Denoising:
         return found.latents
 
     def _enlarged(self, latents: Tensor, small: Pass, large: Pass) -> Tensor:
-        """The small picture at full size, under as much noise as the large pass begins with; packed, on the CPU."""
+        """The small picture at the large size, under as much noise as that pass begins with; packed, on the CPU."""
         family, pipeline, started = self.opened.family, self.opened.pipeline, time.perf_counter()
-        self.report(Progress("enlarging", small.end, self.passes[-1].end, None, None))
+        enlarging = Progress("enlarging", small.end, self.passes[-1].end, None, None)
+        self.report(enlarging)
         there = latents.to(self.opened.device)
         seed, sigma = self.request.seed, large.sigmas[0]
-        found = enlarged(family, pipeline, there, small.size, large.size, sigma=sigma, seed=seed)
-        self.timings_s["enlarge"] = time.perf_counter() - started
+        with asked_in_between(pipeline.vae, lambda: self.report(enlarging)):
+            found = enlarged(family, pipeline, there, small.size, large.size, sigma=sigma, seed=seed)
+        self.timings_s["enlarge"] = self.timings_s.get("enlarge", 0.0) + time.perf_counter() - started
         self.encode_paths.add(found.encode_path)
         return found.latents
 
@@ -225,7 +229,7 @@ class Denoising:
 
     @property
     def _phase(self) -> str:
-        return "denoising" if self.now is self.passes[-1] else "composing"
+        return "composing" if self.now is self.passes[0] is not self.passes[-1] else "denoising"
 
     def _progress(self, step: int) -> Progress:
         left_s = None
@@ -249,7 +253,7 @@ class Denoising:
 
     def _save(self, latents: Tensor, step: int) -> None:
         if self.path is not None:
-            save_latents(self.path, latents, step)
+            save_latents(self.path, latents, step, self.plan)
         self.saved_at, self.saved_step = time.monotonic(), step
 
 

@@ -7,15 +7,12 @@ Not here: the steps (`studio.pipeline.denoising`), opening models (`studio.pipel
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from diffusers.models.resnet import ResnetBlock2D
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from finetune.memory.peak import forget_peak, peak_bytes
 from studio.home.init_images import require_init_image
@@ -23,6 +20,7 @@ from studio.memory_rungs import Rung
 from studio.models.lookup import check_options
 from studio.pipeline.coarse_first import plan_passes
 from studio.pipeline.denoising import Denoising, OnProgress
+from studio.pipeline.interruption import asked_in_between
 from studio.pipeline.opening import OpenedModel
 from studio.pipeline.render_notes import render_notes
 from studio.queue.job import Progress
@@ -36,7 +34,7 @@ class RenderResult:
     image: NDArray[np.uint8]  # (height_px, width_px, 3)
     latents: Tensor  # (1, C, h, w) normalised, on the CPU
     timings_s: dict[str, float]
-    """encode_prompt, denoise, decode, enlarge between two passes, and encode_picture of one to begin from; of this run
+    """encode_prompt, denoise, decode, enlarge between passes, and encode_picture of one to begin from; of this run
     alone if it was resumed."""
 
     peak_memory_mib: float
@@ -67,7 +65,7 @@ def render(
 
     `home` is where relative paths of the request's adapters begin and where its picture to begin from is kept.
     `latents_path` is where the latents are saved every few steps, and read from if they are there already.
-    Raises RenderCancelled within one step, or one block of the decoder, of `on_progress` answering False.
+    Raises RenderCancelled within one step, or one block of the autoencoder, of `on_progress` answering False.
     """
     forget_peak(opened.device)
     _refuse_too_few_steps(opened, request)
@@ -98,18 +96,6 @@ def render(
         gave_up=gave_up,
         notes=render_notes(opened, request, passes, encode_paths=drawing.encode_paths),
     )
-
-
-@contextmanager
-def asked_in_between(decoder: nn.Module, ask: Callable[[], None]) -> Iterator[None]:
-    """`ask` is called before each of the decoder's blocks; what it raises ends the decoding there."""
-    blocks = [module for module in decoder.modules() if isinstance(module, ResnetBlock2D)]
-    hooks = [block.register_forward_pre_hook(lambda *_: ask()) for block in blocks]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _refuse_too_few_steps(opened: OpenedModel, request: RenderRequest) -> None:

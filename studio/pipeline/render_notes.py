@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from finetune.data.token_limits import pipeline_token_limits
+from finetune.drawing.passes import Pass
 from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES
-from studio.pipeline.coarse_first import Pass
 from studio.pipeline.opening import OpenedModel
 from studio.render_request import RenderRequest
 
@@ -48,10 +48,9 @@ def _notes(
         if request.init.strength <= request.coarse_first and len(passes) == 1:
             yield f"Drawn at full size alone: coarse first would change it more than {request.init.strength:g}."
     if len(passes) > 1:
-        small = passes[0].size
-        yield (
-            f"Composed at {small[0]} x {small[1]}, then drawn anew from a noise level of {request.coarse_first:g}."
-        )
+        first, *between = (f"{one.size[0]} x {one.size[1]}" for one in passes[:-1])
+        at = f", at {', '.join(between)} and at full size" if between else ""
+        yield f"Composed at {first}, then drawn anew from a noise level of {request.coarse_first:g}{at}."
     if tiled := sorted(path for path in encode_paths if "tiled" in path):
         yield f"Memory was too short to encode a picture whole: {tiled[0].rpartition('-')[2]} px tiles, blended."
     if size != (request.width_px, request.height_px):

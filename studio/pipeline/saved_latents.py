@@ -1,7 +1,8 @@
 """Latents of an unfinished render on disk, so that it can go on where it was interrupted.
 
-A file belongs to one job, and to everything that decides its pixels: another request, other weights or
-another dtype never resume from it. Not here: when they are saved (`studio.pipeline.draw`).
+A file belongs to one job, and to everything that decides its pixels: another request, other weights, another dtype
+or passes as another version of the studio plans them never resume from it.
+Not here: when they are saved (`studio.pipeline.denoising`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from finetune.drawing.passes import Pass
 from studio.home.disk import whole_file
 from studio.render_request import RenderRequest
 
@@ -36,19 +39,32 @@ def latents_path(
     return folder / f"{job_id}-{hashlib.sha256(decisive.encode()).hexdigest()[:16]}.safetensors"
 
 
-def save_latents(path: Path, latents: Tensor, step: int) -> None:
-    """Write them in one step; a kill at any moment leaves the older file or this one."""
+def plan_digest(passes: Sequence[Pass]) -> str:
+    """Of sizes and noise levels: a step's number means the same picture under equal plans alone."""
+    decisive = json.dumps([[one.size, one.sigmas, one.is_literal] for one in passes])
+    return hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+
+def save_latents(path: Path, latents: Tensor, step: int, plan: str) -> None:
+    """Write them in one step; a kill at any moment leaves the older file or this one. `plan`: a `plan_digest`."""
     with whole_file(path) as part:
-        save_file({"latents": latents.detach().cpu().contiguous()}, part, metadata={"step": str(step)})
+        metadata = {"step": str(step), "plan": plan}
+        save_file({"latents": latents.detach().cpu().contiguous()}, part, metadata=metadata)
 
 
-def read_latents(path: Path) -> SavedLatents | None:
-    """What was saved; None where nothing was, or the disk has damaged it: then the render starts anew."""
+def read_latents(path: Path, plan: str) -> SavedLatents | None:
+    """What was saved under this plan.
+
+    None where nothing was, or under another plan, or the disk has damaged it: then the render starts anew.
+    """
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            return SavedLatents(file.get_tensor("latents"), int(file.metadata()["step"]))
+            about = file.metadata()
+            if about["plan"] != plan:
+                return None
+            return SavedLatents(file.get_tensor("latents"), int(about["step"]))
     except (SafetensorError, KeyError, TypeError, ValueError, struct.error):
         path.unlink(missing_ok=True)
         return None

@@ -203,7 +203,7 @@ def build_controls() -> Rail:
                 value=default.default_coarse_first,
                 step=0.05,
                 label="Coarse first",
-                info="Compose small, then draw anew at full size from this noise level; 0 is off",
+                info="Compose small, then enlarge and draw anew from this noise level; 0 is off",
                 buttons=[],
                 elem_id="coarse-first",
             )

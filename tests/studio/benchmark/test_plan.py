@@ -12,7 +12,9 @@ from PIL import Image
 from studio.benchmark.folder import PLAN, BenchmarkFolder, create_benchmark, find_benchmark, list_benchmarks
 from studio.benchmark.plan import BenchmarkPlan, all_columns
 from studio.benchmark.prompts import OWN, read_prompts
+from studio.cli.benchmark import parse_contender
 from studio.home.workspace import Workspace
+from studio.models.lookup import find_model
 from studio.render_request import AdapterUse
 from tests.benchmark_home import contender, prompts
 from tests.studio.benchmark.conftest import NewPlan
@@ -26,6 +28,18 @@ def test_every_contender_draws_every_prompt_with_every_seed(new_plan: NewPlan) -
         (str(i), seed) for i in range(6) for seed in (1, 2)
     }
     assert all(cell.request.prompt == f"a hill, number {cell.prompt}" for cell in cells)
+
+
+def test_a_model_of_the_command_line_draws_as_generate_would() -> None:
+    entry = find_model("micro-4k")
+    found = parse_contender("oil=micro-4k", steps=None, guidance=None)
+    assert (found.name, found.model) == ("oil", entry.id)
+    assert (found.num_inference_steps, found.guidance_scale, found.coarse_first) == (
+        entry.default_steps,
+        entry.default_guidance_scale,
+        entry.default_coarse_first,
+    )
+    assert found.coarse_first > 0
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from finetune.drawing.coarse_to_fine import filling
+from finetune.drawing.passes import Pass
 from studio.home.init_images import init_image_path, keep_init_image
 from studio.init_image import InitImage
 from studio.models.lookup import find_model
-from studio.pipeline.coarse_first import Pass, full_size_steps, plan_passes
+from studio.pipeline.coarse_first import full_size_steps, plan_passes
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.draw import render
 from studio.pipeline.opening import OpenedModel, load_pipeline
@@ -25,7 +26,7 @@ from studio.render_request import RenderRequest
 
 NewRequest = Callable[..., RenderRequest]
 
-MICRO = find_model("micro-4k")
+MICRO = replace(find_model("micro-4k"), own_side_px=512)
 SOME = "0" * 12 + "-" + "1" * 32
 LARGE = {"width_px": 640, "height_px": 512, "num_inference_steps": 6}
 
@@ -65,9 +66,10 @@ def test_it_begins_at_its_strength(new_request: NewRequest) -> None:
 
 
 def test_a_large_one_is_composed_small_where_that_is_wished(new_request: NewRequest) -> None:
-    small, large = planned(new_request, 4096, 0.5, 0.3)
-    assert (small.size, small.end, small.is_literal) == ((1024, 1024), 10, True)
-    assert (large.size, large.first, large.end, large.is_literal) == ((4096, 4096), 10, 16, True)
+    small, *between, large = planned(new_request, 4096, 0.5, 0.3)
+    assert (small.size, small.end, small.is_literal) == ((512, 512), 10, True)
+    assert [one.size for one in between] == [(1024, 1024), (2048, 2048)]
+    assert (large.size, large.first, large.end, large.is_literal) == ((4096, 4096), 22, 28, True)
     assert small.sigmas[0] == 0.5
     assert large.sigmas[0] == 0.3
 

@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from finetune.drawing.coarse_to_fine import draw_passes
+from finetune.drawing.passes import Pass
 from studio.models.lookup import find_model
-from studio.pipeline.coarse_first import Pass, coarse_size, full_size_steps, plan_passes
+from studio.pipeline.coarse_first import coarse_size, full_size_decodes, full_size_steps, plan_passes
 from studio.pipeline.denoising import Preview, RenderCancelled
 from studio.pipeline.draw import render
 from studio.pipeline.opening import OpenedModel, load_pipeline
@@ -22,9 +24,9 @@ from studio.render_request import RenderRequest
 
 NewRequest = Callable[..., RenderRequest]
 
-MICRO = find_model("micro-4k")
-LARGE = {"width_px": 640, "height_px": 512, "num_inference_steps": 6, "coarse_first": 0.5}
-SMALL = (288, 256)
+OF_1024 = replace(find_model("micro-4k"), own_side_px=1024, composes_by_short_side=False)
+LARGE = {"width_px": 544, "height_px": 512, "num_inference_steps": 6, "coarse_first": 0.5}
+SMALL = (256, 256)
 
 
 @pytest.fixture(scope="module", params=["sd3", "flux"])
@@ -37,30 +39,35 @@ def opened(request: pytest.FixtureRequest) -> OpenedModel:
 
 def test_passes_by_hand(new_request: NewRequest) -> None:
     asked = new_request(width_px=4096, height_px=4096, num_inference_steps=14, coarse_first=0.3)
-    small, large = plan_passes(asked, MICRO, (4096, 4096), multiple_px=64)
+    small, larger, large = plan_passes(asked, OF_1024, (4096, 4096), multiple_px=64)
     assert (small.size, small.first, small.end, small.is_literal) == ((1024, 1024), 0, 14, False)
     np.testing.assert_allclose(small.sigmas, np.linspace(1, 1 / 14, 14))
-    assert (large.size, large.first, large.end, large.is_literal) == ((4096, 4096), 14, 19, True)
-    np.testing.assert_allclose(large.sigmas, [0.3, 0.24, 0.18, 0.12, 0.06])
-    # 14 steps at a sixteenth of the pixels, 1/64 of the time each, and 5 whole ones.
-    assert full_size_steps(asked, MICRO) == pytest.approx(14 / 64 + 5)
+    assert (larger.size, larger.first, larger.end, larger.is_literal) == ((2048, 2048), 14, 19, True)
+    assert (large.size, large.first, large.end, large.is_literal) == ((4096, 4096), 19, 24, True)
+    for one in (larger, large):
+        np.testing.assert_allclose(one.sigmas, [0.3, 0.24, 0.18, 0.12, 0.06])
+    # 14 steps at a sixteenth of the pixels, 1/64 of the time each, 5 at a quarter, and 5 whole ones.
+    assert full_size_steps(asked, OF_1024) == pytest.approx(14 / 64 + 5 / 8 + 5)
+    # Decoded at 1024, encoded and decoded at 2048, encoded and decoded at 4096.
+    assert full_size_decodes(asked, OF_1024) == pytest.approx(1 / 16 + 1 / 4 + 1 / 4 + 1 + 1)
 
 
 def test_four_steps_at_least(new_request: NewRequest) -> None:
     asked = new_request(width_px=4096, height_px=4096, num_inference_steps=4, coarse_first=0.1)
-    assert plan_passes(asked, MICRO, (4096, 4096), multiple_px=64)[1].sigmas == pytest.approx(
+    assert plan_passes(asked, OF_1024, (4096, 4096), multiple_px=64)[1].sigmas == pytest.approx(
         (0.1, 0.075, 0.05, 0.025)
     )
 
 
 @pytest.mark.parametrize(
-    ("size", "coarse_first"), [((4096, 4096), 0.0), ((1024, 1024), 0.3), ((1216, 1216), 0.3)]
+    ("size", "coarse_first"), [((4096, 4096), 0.0), ((1024, 1024), 0.3), ((1088, 1088), 0.3)]
 )
 def test_one_pass(new_request: NewRequest, size: tuple[int, int], coarse_first: float) -> None:
     asked = new_request(width_px=size[0], height_px=size[1], coarse_first=coarse_first)
     sigmas = tuple(np.linspace(1, 1 / 9, 9).tolist())
-    assert plan_passes(asked, MICRO, size, multiple_px=64) == (Pass(size, sigmas, False, 0),)
-    assert full_size_steps(asked, MICRO) == 9
+    assert plan_passes(asked, OF_1024, size, multiple_px=64) == (Pass(size, sigmas, False, 0),)
+    assert full_size_steps(asked, OF_1024) == 9
+    assert full_size_decodes(asked, OF_1024) == 1
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,22 @@ def test_one_pass(new_request: NewRequest, size: tuple[int, int], coarse_first: 
 def test_the_small_picture_has_the_shape_of_the_large_one(
     size: tuple[int, int], small: tuple[int, int]
 ) -> None:
-    assert coarse_size(MICRO, size, multiple_px=64) == small
+    assert coarse_size(OF_1024, size, multiple_px=64) == small
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [
+        ((4096, 4096), (512, 512)),
+        ((2048, 1024), (1024, 512)),
+        ((4096, 1024), (1024, 256)),
+        ((768, 1024), (512, 672)),
+        ((544, 544), None),
+    ],
+)
+def test_some_compose_at_their_short_side(size: tuple[int, int], small: tuple[int, int] | None) -> None:
+    entry = replace(OF_1024, own_side_px=512, composes_by_short_side=True)
+    assert coarse_size(entry, size, multiple_px=32) == small
 
 
 def test_real_models_compose_at_the_tokens_they_know(new_request: NewRequest) -> None:
@@ -100,23 +122,74 @@ class Watcher:
 def test_it_is_told_as_it_goes(opened: OpenedModel, new_request: NewRequest) -> None:
     watcher, own = Watcher(), opened.pipeline.scheduler
     result = render(opened, new_request(**LARGE), on_progress=watcher)
-    assert result.image.shape == (512, 640, 3)
+    assert result.image.shape == (512, 544, 3)
     stages = list(dict.fromkeys(stage for stage, _, _ in watcher.told))
     assert stages == ["encoding prompt", "composing", "enlarging", "denoising", "decoding"]
     assert ("composing", 6, 10) in watcher.told
     assert ("denoising", 10, 10) in watcher.told
-    assert result.notes[0] == "Composed at 288 x 256, then drawn anew from a noise level of 0.5."
+    assert result.notes[0] == "Composed at 256 x 256, then drawn anew from a noise level of 0.5."
     assert set(result.timings_s) == {"encode_prompt", "denoise", "enlarge", "decode"}
     assert opened.pipeline.scheduler is own
     assert (render(opened, new_request(**LARGE)).image == result.image).all()
     assert (render(opened, new_request(**(LARGE | {"coarse_first": 0.0}))).image != result.image).any()
 
 
-@pytest.mark.parametrize("step", [1, 6, 7, 10])
-def test_resumed_in_either_pass(
-    opened: OpenedModel, new_request: NewRequest, tmp_path: Path, step: int
+def test_a_much_larger_one_grows_in_between(opened: OpenedModel, new_request: NewRequest) -> None:
+    watcher = Watcher()
+    result = render(opened, new_request(**(LARGE | {"width_px": 800, "height_px": 768})), on_progress=watcher)
+    assert result.image.shape == (768, 800, 3)
+    assert {step for stage, step, _ in watcher.told if stage == "enlarging"} == {6, 10}
+    assert ("denoising", 10, 14) in watcher.told
+    assert ("denoising", 14, 14) in watcher.told
+    assert result.notes[0] == (
+        "Composed at 256 x 256, then drawn anew from a noise level of 0.5, at 448 x 448 and at full size."
+    )
+
+
+def test_the_plain_way_through_the_passes_draws_the_same(
+    opened: OpenedModel, new_request: NewRequest
 ) -> None:
-    asked, path = new_request(**LARGE), tmp_path / "1-a.safetensors"
+    asked = new_request(**LARGE)
+    multiple_px = opened.family.geometry(opened.pipeline).multiple_px
+    latents = draw_passes(
+        opened.family,
+        opened.pipeline,
+        plan_passes(asked, opened.entry, (544, 512), multiple_px=multiple_px),
+        seed=asked.seed,
+        **opened.family.prompt_arguments(
+            opened.pipeline,
+            prompt=asked.prompt,
+            negative_prompt=asked.negative_prompt,
+            guidance_scale=asked.guidance_scale,
+        ),
+    )
+    image = opened.family.decode(opened.pipeline, latents, 544, 512).image
+    assert np.abs(image.astype(int) - render(opened, asked).image).max() <= 1
+
+
+def test_it_stops_between_two_blocks_of_the_autoencoder_while_it_enlarges(
+    opened: OpenedModel, new_request: NewRequest
+) -> None:
+    told: list[str] = []
+
+    def stops_at_the_third(progress: Progress, preview: Preview | None) -> bool:
+        told.append(progress.stage)
+        return told.count("enlarging") < 3
+
+    with pytest.raises(RenderCancelled):
+        render(opened, new_request(**LARGE), on_progress=stops_at_the_third)
+    assert told[-3:] == ["enlarging"] * 3
+    assert (render(opened, new_request(**LARGE)).image.shape) == (512, 544, 3)
+
+
+@pytest.mark.parametrize(
+    ("width_px", "step"), [(544, 1), (544, 6), (544, 7), (544, 10), (768, 6), (768, 8), (768, 10), (768, 12)]
+)
+def test_resumed_in_any_pass(
+    opened: OpenedModel, new_request: NewRequest, tmp_path: Path, width_px: int, step: int
+) -> None:
+    asked = new_request(**(LARGE | {"width_px": width_px}))
+    path = tmp_path / "1-a.safetensors"
     whole = render(opened, asked)
     with pytest.raises(RenderCancelled):
         render(opened, asked, latents_path=path, on_progress=Watcher(stop_at=step))
@@ -145,9 +218,9 @@ def test_the_large_pass_begins_with_the_enlarged_picture_under_its_noise(
         hook.remove()
     family, pipeline = opened.family, opened.pipeline
     composed = render(opened, new_request(**(LARGE | {"width_px": SMALL[0], "height_px": SMALL[1]})))
-    enlarged = np.array(Image.fromarray(composed.image).resize((640, 512), Image.Resampling.BICUBIC))
+    enlarged = np.array(Image.fromarray(composed.image).resize((544, 512), Image.Resampling.BICUBIC))
     clean = family.encode(pipeline, enlarged).latents.float()
-    noise = family.initial_latents(pipeline, 640, 512, seed=7)
+    noise = family.initial_latents(pipeline, 544, 512, seed=7)
     at, begun = seen[6]
     clock = 1000 if family.name == "sd3" else 1
     assert at == pytest.approx(0.5 * clock)

@@ -10,15 +10,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from studio.pipeline.saved_latents import forget_latents, latents_path, read_latents, save_latents
+from finetune.drawing.passes import Pass
+from studio.pipeline.saved_latents import (
+    forget_latents,
+    latents_path,
+    plan_digest,
+    read_latents,
+    save_latents,
+)
 from studio.render_request import RenderRequest
+
+PLAN = plan_digest([Pass((64, 64), (1.0, 0.5), False, 0)])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_bit_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
     latents = torch.randn(1, 16, 4, 6).to(dtype)
-    save_latents(tmp_path / "1-a.safetensors", latents, 4)
-    saved = read_latents(tmp_path / "1-a.safetensors")
+    save_latents(tmp_path / "1-a.safetensors", latents, 4, PLAN)
+    saved = read_latents(tmp_path / "1-a.safetensors", PLAN)
     assert saved is not None
     assert saved.step == 4
     assert saved.latents.dtype == dtype
@@ -30,23 +39,40 @@ def test_the_folder_may_be_deleted_under_a_worker(tmp_path: Path) -> None:
     """Its cache is anybody's to clear, also between two saves of one render."""
     path = tmp_path / "cache" / "latents" / "1-a.safetensors"
     for step in (4, 8):
-        save_latents(path, torch.full((1, 2), float(step)), step)
-        saved = read_latents(path)
+        save_latents(path, torch.full((1, 2), float(step)), step, PLAN)
+        saved = read_latents(path, PLAN)
         assert saved is not None
         assert (saved.step, saved.latents.tolist()) == (step, [[step, step]])
         shutil.rmtree(tmp_path / "cache")
-    assert read_latents(path) is None
+    assert read_latents(path, PLAN) is None
+
+
+@pytest.mark.parametrize(
+    "passes",
+    [
+        [Pass((64, 96), (1.0, 0.5), False, 0)],
+        [Pass((64, 64), (1.0, 0.6), False, 0)],
+        [Pass((64, 64), (1.0, 0.5), True, 0)],
+        [Pass((32, 32), (1.0, 0.5), False, 0), Pass((64, 64), (0.5,), True, 2)],
+    ],
+    ids=["size", "levels", "literal", "more"],
+)
+def test_steps_of_another_plan_are_no_steps_of_this_one(tmp_path: Path, passes: list[Pass]) -> None:
+    path = tmp_path / "1-a.safetensors"
+    save_latents(path, torch.zeros(1, 2), 1, plan_digest(passes))
+    assert read_latents(path, PLAN) is None
+    assert read_latents(path, plan_digest(passes)) is not None
 
 
 def test_nothing_saved(tmp_path: Path) -> None:
-    assert read_latents(tmp_path / "none") is None
+    assert read_latents(tmp_path / "none", PLAN) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x10" + b"\0" * 7 + b"{}"])
 def test_damage_means_from_the_start(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "1-a.safetensors"
     path.write_bytes(content)
-    assert read_latents(path) is None
+    assert read_latents(path, PLAN) is None
     assert not path.exists()
 
 
