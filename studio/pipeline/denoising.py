@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from finetune.drawing.coarse_to_fine import enlarged, filling, sigmas_as_they_stand, under_noise
+from finetune.drawing.coarse_to_fine import (
+    enlarged,
+    filling,
+    held_frequencies,
+    hold,
+    sigmas_as_they_stand,
+    under_noise,
+)
+from finetune.drawing.held_frequencies import HeldFrequencies
 from finetune.drawing.passes import Pass
 from finetune.drawing.rope_extrapolation import extrapolated
 from finetune.drawing.speed_names import RopeMethod, SpeedOptions
@@ -74,6 +82,10 @@ class Denoising:
         self.first_step = 0
         self.timings_s = {"encode_prompt": 0.0, "denoise": 0.0}
         self.encode_paths = set[str]()
+        self.picture: Tensor | None = None
+        """That the pass began with, enlarged: `Begun.picture`; None in the first."""
+
+        self.held: HeldFrequencies | None = None
         self.preview: Preview | None = None
         self.previewed_at = -math.inf
         self.saved_at, self.saved_step = time.monotonic(), 0
@@ -88,12 +100,13 @@ class Denoising:
         for one in self.passes:
             taken = 0
             if saved is not None and one.first < saved.step:
-                latents, taken = saved.latents, saved.step - one.first
+                latents, taken, self.picture = saved.latents, saved.step - one.first, saved.picture
             elif latents is None or before is None:
                 latents = self._begun(one)
             else:
                 latents = self._enlarged(latents, before, one)
             if taken < len(one.sigmas):
+                self.held = None if before is None else self._held_frequencies(before, one)
                 latents = self._steps_of(one, latents, taken)
             before = one
         assert latents is not None
@@ -177,7 +190,15 @@ class Denoising:
             found = enlarged(family, pipeline, there, small.size, large.size, sigma=sigma, seed=seed)
         self.timings_s["enlarge"] = self.timings_s.get("enlarge", 0.0) + time.perf_counter() - started
         self.encode_paths.add(found.encode_path)
+        self.picture = found.picture
         return found.latents
+
+    def _held_frequencies(self, small: Pass, large: Pass) -> HeldFrequencies:
+        family, pipeline = self.opened.family, self.opened.pipeline
+        assert self.picture is not None, "a later pass was begun or gone on with without its enlarged picture"
+        return held_frequencies(
+            family, pipeline, self.picture, small.size, large.size, seed=self.request.seed
+        )
 
     def _prompt_embeds(self) -> Embeds:
         opened, request = self.opened, self.request
@@ -212,9 +233,12 @@ class Denoising:
         """The pipeline's callback after each of its steps."""
         latents, step = tensors["latents"], self.first_of_call + index + 1
         self.pace.step_done()
+        stepped = latents
+        if self.held is not None:
+            latents = hold(self.opened.family, self.held, latents, self.now, step - self.now.first)
         preview = None
         if self.on_progress is not None and time.monotonic() - self.previewed_at >= PREVIEW_EVERY_S:
-            preview = self.preview = self._preview(latents, index)
+            preview = self.preview = self._preview(stepped, index)
             self.previewed_at = time.monotonic()
         self.latents_before = latents
         try:
@@ -225,7 +249,7 @@ class Denoising:
         due = step - self.saved_step >= SAVE_EVERY_STEPS or time.monotonic() - self.saved_at >= SAVE_EVERY_S
         if due or step == self.now.end:
             self._save(latents, step)
-        return {}
+        return {"latents": latents}
 
     @property
     def _phase(self) -> str:
@@ -253,7 +277,7 @@ class Denoising:
 
     def _save(self, latents: Tensor, step: int) -> None:
         if self.path is not None:
-            save_latents(self.path, latents, step, self.plan)
+            save_latents(self.path, SavedLatents(latents, step, self.picture), self.plan)
         self.saved_at, self.saved_step = time.monotonic(), step
 
 

@@ -29,6 +29,8 @@ class SavedLatents(NamedTuple):
 
     latents: Tensor  # packed, as the pipeline's `latents=` takes them
     step: int
+    picture: Tensor | None
+    """The enlarged picture that their pass began with (`finetune.drawing.coarse_to_fine.Begun`); None in the first."""
 
 
 def latents_path(
@@ -41,15 +43,17 @@ def latents_path(
 
 def plan_digest(passes: Sequence[Pass]) -> str:
     """Of sizes and noise levels: a step's number means the same picture under equal plans alone."""
-    decisive = json.dumps([[one.size, one.sigmas, one.is_literal] for one in passes])
+    decisive = json.dumps(["held", [[one.size, one.sigmas, one.is_literal] for one in passes]])
     return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
 
-def save_latents(path: Path, latents: Tensor, step: int, plan: str) -> None:
+def save_latents(path: Path, saved: SavedLatents, plan: str) -> None:
     """Write them in one step; a kill at any moment leaves the older file or this one. `plan`: a `plan_digest`."""
+    tensors = {"latents": saved.latents} | ({} if saved.picture is None else {"picture": saved.picture})
     with whole_file(path) as part:
-        metadata = {"step": str(step), "plan": plan}
-        save_file({"latents": latents.detach().cpu().contiguous()}, part, metadata=metadata)
+        metadata = {"step": str(saved.step), "plan": plan}
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(whole, part, metadata=metadata)
 
 
 def read_latents(path: Path, plan: str) -> SavedLatents | None:
@@ -64,7 +68,8 @@ def read_latents(path: Path, plan: str) -> SavedLatents | None:
             about = file.metadata()
             if about["plan"] != plan:
                 return None
-            return SavedLatents(file.get_tensor("latents"), int(about["step"]))
+            picture = file.get_tensor("picture") if "picture" in file.keys() else None  # noqa: SIM118
+            return SavedLatents(file.get_tensor("latents"), int(about["step"]), picture)
     except (SafetensorError, KeyError, TypeError, ValueError, struct.error):
         path.unlink(missing_ok=True)
         return None

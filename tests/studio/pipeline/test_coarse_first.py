@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from finetune.drawing.coarse_to_fine import draw_passes
+from finetune.drawing.held_frequencies import HeldFrequencies, low_frequencies
 from finetune.drawing.passes import Pass
 from studio.models.lookup import find_model
 from studio.pipeline.coarse_first import coarse_size, full_size_decodes, full_size_steps, plan_passes
@@ -203,6 +204,29 @@ def test_resumed_in_any_pass(
     np.testing.assert_array_equal(resumed.image, whole.image)
 
 
+def enlarged_latents(opened: OpenedModel, new_request: NewRequest) -> torch.Tensor:
+    """Packed, of the small picture at the large size."""
+    composed = render(opened, new_request(**(LARGE | {"width_px": SMALL[0], "height_px": SMALL[1]})))
+    enlarged = np.array(Image.fromarray(composed.image).resize((544, 512), Image.Resampling.BICUBIC))
+    return opened.family.encode(opened.pipeline, enlarged).latents.float()
+
+
+def test_the_large_pass_holds_the_low_frequencies_of_the_small_picture(
+    opened: OpenedModel, new_request: NewRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the two differ by has hardly any, and much without."""
+    shape = opened.family.geometry(opened.pipeline).latent_shape(544, 512)
+    clean = opened.family.unpack(enlarged_latents(opened, new_request), shape)
+
+    def departure() -> float:
+        result = render(opened, new_request(**LARGE))
+        return float(low_frequencies(result.latents.float() - clean, 3.0).abs().mean())
+
+    held = departure()
+    monkeypatch.setattr(HeldFrequencies, "hold", lambda self, latents, sigma: latents)
+    assert held < 0.1 * departure()
+
+
 def test_the_large_pass_begins_with_the_enlarged_picture_under_its_noise(
     opened: OpenedModel, new_request: NewRequest
 ) -> None:
@@ -217,9 +241,7 @@ def test_the_large_pass_begins_with_the_enlarged_picture_under_its_noise(
     finally:
         hook.remove()
     family, pipeline = opened.family, opened.pipeline
-    composed = render(opened, new_request(**(LARGE | {"width_px": SMALL[0], "height_px": SMALL[1]})))
-    enlarged = np.array(Image.fromarray(composed.image).resize((544, 512), Image.Resampling.BICUBIC))
-    clean = family.encode(pipeline, enlarged).latents.float()
+    clean = enlarged_latents(opened, new_request)
     noise = family.initial_latents(pipeline, 544, 512, seed=7)
     at, begun = seen[6]
     clock = 1000 if family.name == "sd3" else 1

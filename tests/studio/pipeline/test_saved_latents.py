@@ -12,6 +12,7 @@ import torch
 
 from finetune.drawing.passes import Pass
 from studio.pipeline.saved_latents import (
+    SavedLatents,
     forget_latents,
     latents_path,
     plan_digest,
@@ -26,20 +27,30 @@ PLAN = plan_digest([Pass((64, 64), (1.0, 0.5), False, 0)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_bit_comes_back(tmp_path: Path, dtype: torch.dtype) -> None:
     latents = torch.randn(1, 16, 4, 6).to(dtype)
-    save_latents(tmp_path / "1-a.safetensors", latents, 4, PLAN)
+    save_latents(tmp_path / "1-a.safetensors", SavedLatents(latents, 4, None), PLAN)
     saved = read_latents(tmp_path / "1-a.safetensors", PLAN)
     assert saved is not None
     assert saved.step == 4
     assert saved.latents.dtype == dtype
     assert torch.equal(saved.latents, latents)
+    assert saved.picture is None
     assert os.listdir(tmp_path) == ["1-a.safetensors"]
+
+
+def test_the_enlarged_picture_comes_back_with_them(tmp_path: Path) -> None:
+    latents, picture = torch.randn(1, 16, 4, 6).bfloat16(), torch.randn(1, 16, 4, 6)
+    save_latents(tmp_path / "1-a.safetensors", SavedLatents(latents, 4, picture), PLAN)
+    saved = read_latents(tmp_path / "1-a.safetensors", PLAN)
+    assert saved is not None
+    assert saved.picture is not None
+    assert torch.equal(saved.picture, picture)
 
 
 def test_the_folder_may_be_deleted_under_a_worker(tmp_path: Path) -> None:
     """Its cache is anybody's to clear, also between two saves of one render."""
     path = tmp_path / "cache" / "latents" / "1-a.safetensors"
     for step in (4, 8):
-        save_latents(path, torch.full((1, 2), float(step)), step, PLAN)
+        save_latents(path, SavedLatents(torch.full((1, 2), float(step)), step, None), PLAN)
         saved = read_latents(path, PLAN)
         assert saved is not None
         assert (saved.step, saved.latents.tolist()) == (step, [[step, step]])
@@ -59,7 +70,7 @@ def test_the_folder_may_be_deleted_under_a_worker(tmp_path: Path) -> None:
 )
 def test_steps_of_another_plan_are_no_steps_of_this_one(tmp_path: Path, passes: list[Pass]) -> None:
     path = tmp_path / "1-a.safetensors"
-    save_latents(path, torch.zeros(1, 2), 1, plan_digest(passes))
+    save_latents(path, SavedLatents(torch.zeros(1, 2), 1, None), plan_digest(passes))
     assert read_latents(path, PLAN) is None
     assert read_latents(path, plan_digest(passes)) is not None
 
