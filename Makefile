@@ -35,6 +35,9 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# Else every process compiles all that it imports anew: half a minute each, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 # --no-compile: of 20,000 modules, 100 s of one core, a fifth is ever imported; Python keeps those as it goes.
 .venv/installed: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --editable .

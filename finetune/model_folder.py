@@ -22,6 +22,9 @@ STOCK_VAE = ["diffusers", "AutoencoderKL"]
 REFERENCE_VAE = "autoencoder_kl"
 """The module of the reference code's VAE class, which is F16 whatever its config says."""
 
+OUR_VAE_KEYS = frozenset({"stride", "f16_alignment", "latent_energy_exponent"})
+"""Of a VAE's config.json: stock classes ignore them, and warn that they do."""
+
 FamilyName = Literal["sd3", "flux"]
 FAMILY_OF_CLASS: Mapping[str, FamilyName] = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
 

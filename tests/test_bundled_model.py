@@ -15,8 +15,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from finetune.backbones.autoencoder import use_f16
-from finetune.micro.promises import draw
+from finetune.micro.architecture import COMPOSED_PX
+from finetune.micro.promises import Sampling, draw
 from studio.cli.main import app
+from studio.models.lookup import find_model
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--size", "256x256", "--steps", "3")
@@ -35,11 +37,15 @@ def test_the_stock_call_opens_it_and_one_more_makes_it_f16() -> None:
     use_f16(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     noon, night = (
-        draw(pipeline, words, size_px=512, seed=7, steps=8, guidance=2.5)
+        draw(pipeline, words, size_px=512, seed=7, sampling=Sampling(8, 2.5, coarse_first=0.0))
         for words in ("the sea at noon, clear sky", "the sea at night, clear sky")
     )
     assert noon.shape == (512, 512, 3)
     assert night[:128].mean() < 0.6 * noon[:128].mean(), "a night sky is darker than a noon sky"
+
+
+def test_the_studio_composes_where_it_was_taught_to() -> None:
+    assert find_model("micro-4k").composed_at_px == COMPOSED_PX
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,15 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from finetune.backbones.autoencoder import Alignment, make_f16
-from finetune.model_folder import INDEX, STOCK_VAE, ModelFolder, missing_in, vae_facts, variant_in
+from finetune.model_folder import (
+    INDEX,
+    OUR_VAE_KEYS,
+    STOCK_VAE,
+    ModelFolder,
+    missing_in,
+    vae_facts,
+    variant_in,
+)
 from finetune.named_paths import expanded, is_folder
 from finetune.weight_files import SUFFIX
 
@@ -167,11 +175,11 @@ def _local_folder(source: str | Path, patterns: list[str]) -> Path:
 
 @contextmanager
 def _unknown_keys_unmentioned() -> Iterator[None]:
-    """Keep diffusers from logging that it ignores `stride`: we do not."""
+    """Keep diffusers from logging that it ignores keys of ours."""
     logger = logging.getLogger("diffusers.configuration_utils")
 
     def other_than_ours(record: logging.LogRecord) -> bool:
-        return "'stride'" not in record.getMessage() and "'f16_alignment'" not in record.getMessage()
+        return not any(f"'{key}'" in record.getMessage() for key in OUR_VAE_KEYS)
 
     logger.addFilter(other_than_ours)
     try:

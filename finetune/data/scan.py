@@ -26,7 +26,7 @@ class ScanSettings:
 
     resolution_px: int = 4096
     multiple_px: int = DEFAULT_MULTIPLE_PX
-    """The model's: 32, and 64 for Micro-4K."""
+    """The model's: a token of its transformer."""
 
     square_only: bool = False
     max_side_px: int | None = None

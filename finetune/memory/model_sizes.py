@@ -21,6 +21,7 @@ from torch import nn
 from finetune.backbones import family_of
 from finetune.backbones.full_size import FULL_SIZE_TRANSFORMERS, FULL_SIZE_VAE, SHAPED_LIKE, TEXT_ENCODERS
 from finetune.json_text import parse_json
+from finetune.model_folder import OUR_VAE_KEYS
 
 MICRO_4K = Path(__file__).parents[2] / "assets" / "micro-4k"
 
@@ -100,9 +101,8 @@ def _size_of(module: nn.Module) -> ComponentSize:
 
 def _of_config(build: Callable[[Any], nn.Module], folder: Path) -> nn.Module:
     settings = parse_json((folder / "config.json").read_text(encoding="utf-8"))
-    ours = ("stride", "f16_alignment")  # stock classes would warn of them
     with torch.device("meta"):
-        return build({key: value for key, value in settings.items() if key not in ours})
+        return build({key: value for key, value in settings.items() if key not in OUR_VAE_KEYS})
 
 
 def _encoder(class_name: str, folder: Path) -> nn.Module:

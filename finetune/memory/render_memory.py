@@ -19,14 +19,13 @@ from finetune.backbones import FAMILIES, FamilyName
 from finetune.backbones.autoencoder import make_f16
 from finetune.backbones.decoding import laid_out
 from finetune.memory.live_memory import peak_live_bytes
+from finetune.model_folder import OUR_VAE_KEYS
 
 
 def hollow_autoencoder(settings: Mapping[str, Any], *, f16: bool) -> AutoencoderKL:
     """A VAE of a config.json's content, on the meta device."""
     with torch.device("meta"):
-        vae = AutoencoderKL.from_config(
-            {k: v for k, v in settings.items() if k not in ("stride", "f16_alignment")}
-        )
+        vae = AutoencoderKL.from_config({k: v for k, v in settings.items() if k not in OUR_VAE_KEYS})
     return make_f16(vae) if f16 else vae
 
 

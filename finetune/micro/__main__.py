@@ -1,7 +1,8 @@
 """Make Micro-4K, stage by stage: `python -m finetune.micro`. Run it again and it goes on where it was.
 
-bank (render scenes) -> codec -> vae -> clip, judge -> latents -> dit -> export. Measured times are in README.
-`--stage unpack` begins a work folder from the bundled model instead: then `bank`, `latents` and `dit` go on from it.
+bank (render scenes) -> codec -> vae -> clip, judge -> latents -> tokenwise -> dit -> export. Measured times are in
+README. `--stage unpack` begins a work folder from the bundled model instead: then `bank`, `latents` and `dit` go on;
+`tokenwise` before `dit` where the bundled latents had another scale than the recipe's.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from finetune.micro.codec import Cascade, fit, fitting_pictures
 from finetune.micro.dit import TransformerStage
 from finetune.micro.judge import JudgeStage, save_judge
 from finetune.micro.latents import encode_bank, made
+from finetune.micro.tokenwise import TokenwiseStage, tokenwise_weights
 from finetune.micro.training import Stage, train, training_device, work_clock
 from finetune.micro.unpack import unpack
 from finetune.micro.vae import AutoencoderStage
+from finetune.micro.world import World
 
-# Minutes of training on two CPU cores, counted over all sittings.
-MINUTES = {"vae": 32.0, "clip": 5.0, "judge": 4.0, "dit": 150.0}
+# Minutes of training on two CPU cores, counted over all runs.
+MINUTES = {"vae": 32.0, "clip": 5.0, "judge": 4.0, "tokenwise": 14.0, "dit": 150.0}
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -42,6 +45,12 @@ def make(
     minutes: Annotated[float | None, typer.Option(help="Of work, for each chosen training stage.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; checkpoints go on on either.")] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            help="Compile the transformer's blocks: quicker after a minute; a CPU needs a C++ compiler."
+        ),
+    ] = False,
 ) -> None:
     """Make the bundled model from nothing."""
     keep_freed_memory()
@@ -56,7 +65,7 @@ def make(
         raise typer.BadParameter(str(error)) from error
     for name in stage or [name for name in STAGES if name != "unpack"]:
         typer.echo(f"== {name}", err=True)
-        STAGES[name](Making(work, target, minutes or MINUTES.get(name, 0.0), place))
+        STAGES[name](Making(work, target, minutes or MINUTES.get(name, 0.0), place, compiled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Making:
     target: Path
     minutes: float
     device: torch.device
+    compiled: bool
 
 
 def _bank(making: Making) -> None:
@@ -105,11 +115,24 @@ def _latents(making: Making) -> None:
             bar.refresh()
 
 
+def _tokenwise(making: Making) -> None:
+    if (making.work / "dit.pt").exists():
+        typer.echo("dit.pt has had what this stage learns already: nothing to do", err=True)
+        return
+    _train(TokenwiseStage(_known_world(making), making.device), making)
+
+
 def _dit(making: Making) -> None:
+    goes_on = (making.work / "dit.pt").exists()
+    begun = None if goes_on else tokenwise_weights(making.work)
+    stage = TransformerStage(_known_world(making), making.device, begun=begun, compiled=making.compiled)
+    _train(stage, making)
+
+
+def _known_world(making: Making) -> World:
     tokenizer = exporting.load_tokenizer(making.work)
     files = made(making.work / "bank", making.work / "latents")
-    clip = exporting.load_clip(making.work, tokenizer)
-    _train(TransformerStage(files, clip, tokenizer, making.device), making)
+    return World(files, exporting.load_clip(making.work, tokenizer), tokenizer)
 
 
 def _unpack(making: Making) -> None:
@@ -127,6 +150,7 @@ STAGES: dict[str, Callable[[Making], None]] = {
     "clip": _clip,
     "judge": _judge,
     "latents": _latents,
+    "tokenwise": _tokenwise,
     "dit": _dit,
     "export": _export,
     "unpack": _unpack,

@@ -1,6 +1,7 @@
 """The bank of rendered scenes that every stage of Micro-4K learns from: one .npy per picture, made once, resumable.
 
-A picture's seed decides its scene, so names are enough to know what is in a file. Not here: latents (`latents`).
+A picture's number decides its scene, so names are enough to know what is in a file. The codec is measured on any land,
+the transformer learns the known places, decoder, CLIP and judge both. Not here: latents (`latents`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.micro.scenes.description import Scene, random_scene
+from finetune.micro.scenes.description import Scene, known_scenes, random_scene
 from finetune.whole_files import whole_file
 
 HELD_OUT_SEED = 10_000_000  # seeds from here on are for evaluation, never trained on
@@ -20,20 +21,31 @@ HELD_OUT_SEED = 10_000_000  # seeds from here on are for evaluation, never train
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures of one size; the seeds of a group are `first_seed` onward."""
+    """Pictures of one size; their numbers are `first` onward."""
 
     width_px: int
     height_px: int
     count: int
-    first_seed: int
+    first: int
+    known: bool = False
+    """Of `known_scenes`, by their order; otherwise the numbers are seeds of `random_scene`."""
 
     @property
     def name(self) -> str:
-        return f"{self.width_px}x{self.height_px}"
+        return f"{'known-' if self.known else ''}{self.width_px}x{self.height_px}"
 
 
 GROUPS = (
-    Group(512, 512, 6000, 600_000),  # many compositions, cheaply: for the transformer
+    Group(512, 512, len(known_scenes()), 0, known=True),  # for the transformer, from here
+    Group(768, 512, 144, 0, known=True),
+    Group(512, 768, 144, 144, known=True),
+    Group(1024, 512, 96, 288, known=True),
+    Group(512, 1024, 96, 384, known=True),
+    Group(1024, 1024, 288, 0, known=True),
+    Group(1024, 768, 48, 288, known=True),
+    Group(768, 1024, 48, 336, known=True),
+    Group(2048, 2048, 96, 384, known=True),
+    Group(4096, 4096, 48, 480, known=True),  # to here
     Group(1024, 1024, 480, 0),
     Group(1024, 768, 60, 100_000),
     Group(768, 1024, 60, 200_000),
@@ -49,11 +61,11 @@ class Entry:
 
     path: Path
     group: Group
-    seed: int
+    number: int
 
     @property
     def scene(self) -> Scene:
-        return random_scene(self.seed)
+        return known_scenes()[self.number] if self.group.known else random_scene(self.number)
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, mapped from disk: crops read only what they show."""
@@ -63,9 +75,9 @@ class Entry:
 def entries(folder: Path, *, made: bool = True) -> list[Entry]:
     """Every picture of the bank; with `made`, those that are on disk already."""
     listed = [
-        Entry(folder / group.name / f"{seed}.npy", group, seed)
+        Entry(folder / group.name / f"{number}.npy", group, number)
         for group in GROUPS
-        for seed in range(group.first_seed, group.first_seed + group.count)
+        for number in range(group.first, group.first + group.count)
     ]
     return [entry for entry in listed if entry.path.exists()] if made else listed
 
@@ -76,7 +88,7 @@ def fill(folder: Path) -> Iterator[tuple[int, int]]:
 
     listed = entries(folder, made=False)
     # A share of each group at a time: later stages can begin on a part of the bank.
-    listed.sort(key=lambda entry: (entry.seed - entry.group.first_seed) / entry.group.count)
+    listed.sort(key=lambda entry: (entry.number - entry.group.first) / entry.group.count)
     have = sum(entry.path.exists() for entry in listed)
     for entry in listed:
         if entry.path.exists():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from finetune.micro.scenes.description import Scene
+from finetune.micro.scenes.description import PLACES, Scene, Terrain
 
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "terrain": {
@@ -36,6 +36,26 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "foggy": ("fog", "thick mist", "foggy sky", "a misty haze", "foggy", "misty"),
     },
 }
+PLACE_WORDS: dict[Terrain, tuple[tuple[str, ...], ...]] = {
+    "mountains": (
+        ("a mountain range", "mountains"),
+        ("high peaks", "rugged peaks"),
+        ("rocky mountains",),
+        ("alpine mountains",),
+    ),
+    "dunes": (
+        ("desert dunes", "dunes"),
+        ("sand dunes",),
+        ("a sandy desert", "a desert"),
+        ("rolling dunes",),
+    ),
+    "forest": (("woodland", "a forest", "forest"), ("dense woods",), ("a deep forest",), ("trees",)),
+    "sea": (("an ocean", "the ocean", "the sea", "sea"), ("open water",), ("ocean waves",), ("a seascape",)),
+}
+"""Of `WORDS`, those that mean each of the known places, in the order of `PLACES`; the plainest mean the first."""
+DEFAULTS = {"time": "noon", "sky": "clear", "side": "centre"}
+"""What is meant where nothing is said: from captions that fit several pictures their mean would be learnt."""
+_LEFT_OUT = 0.3  # of what is as `DEFAULTS` say
 _EMPTY_WORDS = (
     "a photo of",
     "a picture of",
@@ -70,16 +90,19 @@ HELD_OUT_FORMS = (
 
 
 def caption(scene: Scene, rng: random.Random, *, held_out: bool = False, complete: bool = False) -> str:
-    """Describe a scene in one of many ways.
+    """Describe a scene in one of many ways; of a known scene, none means another one.
+
+    Land that is none of the known places has no word of its own, and takes any of its terrain's.
 
     Args:
         held_out: Use the sentence forms that training never sees.
-        complete: Name terrain, time and sky; otherwise each may be left unsaid.
+        complete: Name terrain, time and sky; otherwise what is as `DEFAULTS` say may be left unsaid.
     """
-    keep = 1.0 if complete else 0.88
-    terrain = rng.choice(WORDS["terrain"][scene.terrain]) if rng.random() < keep + 0.08 else ""
-    hour = rng.choice(WORDS["time"][scene.time]) if rng.random() < keep else ""
-    sky = rng.choice(WORDS["sky"][scene.sky]) if rng.random() < keep else ""
+    terrain = rng.choice(place_words(scene) or WORDS["terrain"][scene.terrain])
+    hour, sky = (
+        "" if not complete and _goes_without_saying(scene, what, rng) else rng.choice(WORDS[what][said])
+        for what, said in (("time", scene.time), ("sky", scene.sky))
+    )
     forms = HELD_OUT_FORMS if held_out else FORMS
     text = rng.choice(forms).format(t=terrain, h=hour, s=sky, x=_extras(scene, rng))
     if rng.random() < 0.3:
@@ -87,6 +110,12 @@ def caption(scene: Scene, rng: random.Random, *, held_out: bool = False, complet
     if rng.random() < 0.1:
         text = f"{text}, {rng.choice(_EMPTY_WORDS)}"
     return _tidy(text)
+
+
+def place_words(scene: Scene) -> tuple[str, ...]:
+    """Those that mean the scene's place and no other; none for land that is not among the known places."""
+    places = PLACES[scene.terrain]
+    return PLACE_WORDS[scene.terrain][places.index(scene.seed)] if scene.seed in places else ()
 
 
 def mirrored(scene: Scene) -> Scene:
@@ -97,21 +126,25 @@ def mirrored(scene: Scene) -> Scene:
 
 def _extras(scene: Scene, rng: random.Random) -> str:
     said: list[str] = []
-    if rng.random() < 0.55:
+    if not _goes_without_saying(scene, "side", rng):
         disc = "moon" if scene.time == "night" else "sun"
         if scene.side == "centre":
             said.append(rng.choice((f"{disc} in the middle", f"{disc} in the centre")))
         else:
             side = scene.side
             said.append(rng.choice((f"{disc} on the {side}", f"{disc} {side}", f"the {disc} to the {side}")))
-    if scene.snow and rng.random() < 0.8:
+    if scene.snow:
         said.append(rng.choice(("snow", "covered in snow", "snowy", "winter")))
-    if scene.lake and rng.random() < 0.8:
+    if scene.lake:
         said.append(rng.choice(("a lake", "by a lake", "reflected in still water", "lake")))
-    if scene.autumn and rng.random() < 0.85:
+    if scene.autumn:
         said.append(rng.choice(("autumn", "in autumn colours", "red and gold leaves")))
     rng.shuffle(said)
     return "".join(f", {words}" for words in said)
+
+
+def _goes_without_saying(scene: Scene, what: str, rng: random.Random) -> bool:
+    return bool(getattr(scene, what) == DEFAULTS[what] and rng.random() < _LEFT_OUT)
 
 
 def _tidy(text: str) -> str:

@@ -1,6 +1,7 @@
 """Stage `clip`: a small CLIP on scenes and captions. Its text tower conditions Micro-4K; the whole scores it offline.
 
-Contrastive loss, plus a light one that asks both towers for the scene's attributes, so that none is overlooked.
+Contrastive loss, plus a light one that asks both towers for the scene's attributes and, of a known place, which it is,
+so that none is overlooked: what the pooled embedding tells, the transformer need not read from noise.
 Not here: the classifier that judges the finished model (`judge`); it shares nothing with this one.
 """
 
@@ -19,8 +20,8 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from finetune.backbones.native_dtype import quickest_autocast
 from finetune.micro.bank import Entry, entries
-from finetune.micro.captions import WORDS, caption, mirrored
-from finetune.micro.scenes.description import SIDES, SKIES, TERRAINS, TIMES, Scene, random_scene
+from finetune.micro.captions import WORDS, caption, mirrored, place_words
+from finetune.micro.scenes.description import PLACES, SIDES, SKIES, TERRAINS, TIMES, Scene, random_scene
 from finetune.micro.training import set_learning_rate
 
 WIDTH, LAYERS, HEADS, PROJECTION = 128, 4, 4, 128
@@ -92,12 +93,17 @@ ATTRIBUTES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("side", SIDES),
 )
 FLAGS = ("snow", "lake", "autumn")
+KNOWN_PLACES = [(terrain, seed) for terrain, seeds in PLACES.items() for seed in seeds]
+UNSAID = -100
+"""In place of a class index: no answer is asked for."""
 
 
 def labels(scene: Scene) -> list[int]:
-    """The scene's attributes as class indices, in the order of ATTRIBUTES then FLAGS."""
+    """The scene's attributes as class indices: ATTRIBUTES, FLAGS, and which of KNOWN_PLACES, if any."""
     named = [values.index(getattr(scene, name)) for name, values in ATTRIBUTES]
-    return named + [int(getattr(scene, flag)) for flag in FLAGS]
+    place = (scene.terrain, scene.seed)
+    known = KNOWN_PLACES.index(place) if place in KNOWN_PLACES else UNSAID
+    return [*named, *(int(getattr(scene, flag)) for flag in FLAGS), known]
 
 
 class AttributeHeads(nn.Module):
@@ -105,13 +111,13 @@ class AttributeHeads(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        sizes = [len(values) for _, values in ATTRIBUTES] + [2] * len(FLAGS)
+        sizes = [*(len(values) for _, values in ATTRIBUTES), *(2 for _ in FLAGS), len(KNOWN_PLACES)]
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
 
     def losses(self, embedding: Tensor, wanted: Tensor) -> Tensor:
-        """Mean cross entropy over attributes; wanted: (N, 7) class indices, -100 where nothing is said."""
+        """Mean cross entropy over attributes; wanted: (N, 8) class indices, or UNSAID."""
         terms = [
-            F.cross_entropy(head(embedding), wanted[:, i], ignore_index=-100)
+            F.cross_entropy(head(embedding), wanted[:, i], ignore_index=UNSAID)
             for i, head in enumerate(self.heads)
         ]
         return torch.stack([t for t in terms if not t.isnan()]).mean()
@@ -142,7 +148,9 @@ class ClipStage:
         set_learning_rate(self.optimizers["clip"], PEAK_LEARNING_RATE, progress)
         rng = random.Random(int(torch.randint(2**31, (1,), generator=generator)))
         chosen = [rng.randrange(len(self.scenes)) for _ in range(BATCH)]
-        flips = [rng.random() < 0.5 for _ in chosen]
+        flips = [
+            rng.random() < 0.5 and not place_words(self.scenes[i]) for i in chosen
+        ]  # a place has its sides
         scenes = [
             mirrored(self.scenes[i]) if flip else self.scenes[i]
             for i, flip in zip(chosen, flips, strict=True)
@@ -177,7 +185,7 @@ class ClipStage:
 
 
 def heard(scene: Scene, words: str) -> list[int]:
-    """`labels`, with -100 for what the caption leaves unsaid."""
+    """`labels`, with UNSAID for what the caption leaves out."""
     all_labels = labels(scene)
     said = [
         _says(words, "terrain", scene),
@@ -187,8 +195,9 @@ def heard(scene: Scene, words: str) -> list[int]:
         any(w in words for w in ("snow", "winter")),
         any(w in words for w in ("lake", "still water")),
         any(w in words for w in ("autumn", "red and gold")),
+        any(w in words for w in place_words(scene)),
     ]
-    return [label if is_said else -100 for label, is_said in zip(all_labels, said, strict=True)]
+    return [label if is_said else UNSAID for label, is_said in zip(all_labels, said, strict=True)]
 
 
 def _says(words: str, attribute: str, scene: Scene) -> bool:

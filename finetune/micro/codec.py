@@ -65,8 +65,9 @@ class Cascade:
 
 
 def fitting_pictures(pictures: list[Entry]) -> list[Entry]:
-    """A fifth of the pictures of about 1024 px, and the larger, rarer ones repeated: their finer grain counts too."""
+    """Of any land: a fifth of the pictures of about 1024 px; the larger, rarer ones repeated, for their finer grain."""
     weights = {768: 1, 1024: 1, 2048: 2, 4096: 5}
+    pictures = [e for e in pictures if not e.group.known]
     chosen = [e for i, e in enumerate(e for e in pictures if e.group.width_px in (768, 1024)) if i % 5 == 0]
     chosen += [e for e in pictures if e.group.width_px > 1024]
     return [e for e in chosen for _ in range(weights[e.group.width_px])]

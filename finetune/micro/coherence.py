@@ -13,7 +13,7 @@ from scipy import ndimage
 from metrics.subbands import luma
 
 Pixels = NDArray[np.uint8]
-PATCH_PX, CELL_PX = 64, 16
+CELL_PX = 16
 _SIDE_PX = 256  # discs and horizons are counted at this size: what a reader sees at a glance
 
 _DISC_RISE = 22.0  # 8-bit levels over its surroundings
@@ -24,20 +24,20 @@ _HORIZON_RISE = 5.0  # 8-bit levels between the rows above and below, in each st
 _HORIZON_APART_PX = 20
 
 
-def border_steps(picture: Pixels) -> tuple[float, float]:
-    """Mean absolute step of luma, in 8-bit levels, across 64 px patch borders and everywhere else.
+def border_steps(picture: Pixels, patch_px: int) -> tuple[float, float]:
+    """Mean absolute step of luma, in 8-bit levels, across the borders of patches and everywhere else.
 
-    picture: (H, W, 3) uint8, sides multiples of 64. Steps are between neighbouring means of 16 x 16 px. In a picture
-    without blocks both are alike.
+    picture: (H, W, 3) uint8, sides multiples of `patch_px`, which is one of 16 px, and larger: steps are between
+    neighbouring means of 16 x 16 px. In a picture without blocks both are alike.
     """
     height, width = picture.shape[:2]
-    if height % PATCH_PX or width % PATCH_PX:
-        raise ValueError(f"sides must be multiples of {PATCH_PX} px, got {width} x {height}")
+    if height % patch_px or width % patch_px:
+        raise ValueError(f"sides must be multiples of {patch_px} px, got {width} x {height}")
     cells = luma(picture).reshape(height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX).mean((1, 3))
     across, elsewhere = [], []
     for axis in (0, 1):
         steps = np.moveaxis(np.abs(np.diff(cells, axis=axis)), axis, 0)
-        at_border = np.arange(1, len(steps) + 1) % (PATCH_PX // CELL_PX) == 0
+        at_border = np.arange(1, len(steps) + 1) % (patch_px // CELL_PX) == 0
         across.append(steps[at_border].ravel())
         elsewhere.append(steps[~at_border].ravel())
     return float(np.concatenate(across).mean()), float(np.concatenate(elsewhere).mean())

@@ -1,20 +1,23 @@
 """A transformer's first weights: each token's velocity is the best linear guess from its own noisy latents.
 
-A velocity is noise minus picture, so a flow model must first of all carry its input's 256 numbers a token to its
+A velocity is noise minus picture, so a flow model must first of all carry its input's 64 numbers a token to its
 output, each with the gain that its noise level asks for. Learnt from random weights that copy stayed wrong by 5 % of
-the noise after 2,500 steps, which shows as a grid of tokens. Here it is written down: the first 256 places of the
+the noise after 2,500 steps, which shows as a grid of tokens. Here it is written down: the first 64 places of the
 stream hold the patch (as cosine coefficients, so that what is smooth is in few of them), the rest hold positions, the
-blocks begin silent, and the last modulation is fitted to the gains. Stock layout throughout.
+blocks begin with closed gates, and the last modulation is fitted to the gains. Stock layout throughout.
 """
 
 from __future__ import annotations
 
 import math
+import random
 
 import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor
+
+from finetune.micro.latents import LatentFile, loaded
 
 CONSTANT = 24.0  # in two places, + and -: normalisation then divides by nearly the same number whatever the patch holds
 SMOOTH_GAIN, SMOOTH_CHANNELS = 2.0, 2  # louder in the stream: what composition is read from
@@ -104,7 +107,7 @@ def _fit_last_modulation(model: SD3Transformer2DModel, sigma: Tensor, wanted: Te
     features = F.silu(embedding(sigma * 1000, pooled)).double()
     features = torch.cat([features, features.new_ones(len(features), 1)], 1)
     gram = features.T @ features
-    gram.diagonal().add_(1e-3 * len(features))  # small weights: the time's embedding will move
+    gram.diagonal().add_(1e-4 * len(features))  # small weights: the time's embedding will move
     solution = torch.linalg.solve(gram, features.T @ (wanted.double() - 1)).float()
     modulation.weight.zero_()
     modulation.bias.zero_()
@@ -129,8 +132,16 @@ def _positions(grid: int, width: int) -> Tensor:
     """Sines and cosines of the row, then of the column: (grid, grid, width)."""
     periods = position_periods(grid, width)
     angle = 2 * math.pi * (torch.arange(grid)[:, None] + 0.5 - grid / 2) / periods
-    line = torch.cat([angle.sin(), angle.cos()], -1)
+    # Turned by half a period, every other one: their sum stays near 0, which the normalisation takes from all places.
+    turned = 1 - 2 * (torch.arange(len(periods)) % 2)
+    line = torch.cat([turned * angle.sin(), turned * angle.cos()], -1)
     table = torch.zeros(grid, grid, width)
     table[..., : line.shape[1]] = line[:, None]
     table[..., line.shape[1] : 2 * line.shape[1]] = line[None]
     return table
+
+
+def token_variances(files: list[LatentFile], patch: int, count: int = 120) -> Tensor:
+    """Mean square of each cosine coefficient of a token: (channels, patch * patch)."""
+    chosen = random.Random(0).sample(files, min(count, len(files)))
+    return torch.stack([cosine_coefficients(loaded(f), patch).square().mean(0) for f in chosen]).mean(0)

@@ -1,115 +1,93 @@
 """Stage `dit`: Micro-4K's transformer, a small stock `SD3Transformer2DModel`, by flow matching at 512 to 4096 px.
 
-Not here: what it is fed (`diets`), first weights (`copying`), captions, latents, the pipeline folder (`export`).
+It goes on from what `tokenwise` learnt without attention. Not here: what it is fed (`diets`, `noise_levels`), its loss
+(`flow_loss`), the pipeline folder (`export`).
 """
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-import numpy as np
 import torch
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import CLIPModel, CLIPTokenizer
 
 from finetune.backbones.native_dtype import quickest_autocast
 from finetune.backbones.sd3 import BLANK_TOKENS
-from finetune.micro.captions import caption
-from finetune.micro.copying import begin_by_copying, cosine_coefficients
-from finetune.micro.diets import COARSE_UNTIL, DIETS, Diet
-from finetune.micro.latents import LatentFile
+from finetune.micro.architecture import (
+    BLOCKS,
+    COMPOSED_TOKENS,
+    GRID,
+    PATCH,
+    TEXT_TOKENS,
+    TOKEN_PX,
+    new_transformer,
+)
+from finetune.micro.compiling import compile_blocks
+from finetune.micro.diets import COARSE_UNTIL, COMPOSING, DIETS, Diet
+from finetune.micro.flow_loss import banded_loss
+from finetune.micro.latents import LatentFile, by_terrain, loaded
 from finetune.micro.neighbours import look_at_neighbours
+from finetune.micro.noise_levels import drawn_sigmas
 from finetune.micro.training import set_learning_rate, training_device
+from finetune.micro.world import World, embed, said_of
 
-PATCH, GRID, WIDTH, TEXT_WIDTH = 4, 64, 384, 256
 PEAK_LEARNING_RATE = 1.0e-3
+REST_SHARE = 0.2  # of the learning rate, outside the blocks: at all of it, what `tokenwise` learnt is lost
 EMA_DECAY = (0.99, 0.9985)  # from beginning to end of the budget: an average must not outlive the learning
 GPU_BATCHES = 16
 """How many times larger a GPU's batches are: a step of this size waits for launches alone."""
-EMPTY_CAPTION = 0.10  # share of captions dropped, for classifier-free guidance
-TEXT_TOKENS = 32
-"""Of each CLIP: captions fit, and at 512 px the text is as long as half of the picture."""
-# How much training leans to noise, as mu from 256 tokens to 4096 tokens.
-# A smooth scene shows through white noise until the noise is nearly all there is, the more so the larger it is.
-BASE_TOKENS, MAX_TOKENS_IMAGE, BASE_SHIFT, MAX_SHIFT = 256, 4096, math.log(3.0), math.log(12.0)
-EVEN_SHARE = 0.3  # of training noise levels drawn evenly: shapes inside a token and fine grain live below 0.4
-# With no T5 the pipeline appends blank tokens: few in our calls, 256 in a stock call. Both are trained.
-BLANK_TOKENS_STOCK, STOCK_SHARE = 256, 0.06
-WINDOW_SIGMA = 0.5  # above this much noise a window cannot know what the whole shows
-SHORT_TOKENS = 320
-
-
-def new_transformer() -> SD3Transformer2DModel:
-    return SD3Transformer2DModel(
-        sample_size=GRID * PATCH,
-        patch_size=PATCH,
-        in_channels=16,
-        num_layers=4,
-        attention_head_dim=64,
-        num_attention_heads=WIDTH // 64,
-        joint_attention_dim=TEXT_WIDTH,
-        caption_projection_dim=WIDTH,
-        pooled_projection_dim=TEXT_WIDTH,
-        out_channels=16,
-        pos_embed_max_size=GRID,
-        qk_norm="rms_norm",
-    )
-
-
-def shift_of(num_tokens: int) -> float:
-    """How much the noise levels lean to high noise for a picture of so many tokens."""
-    slope = (MAX_SHIFT - BASE_SHIFT) / (MAX_TOKENS_IMAGE - BASE_TOKENS)
-    return math.exp(BASE_SHIFT + slope * (num_tokens - BASE_TOKENS))
-
-
-def drawn_sigmas(count: int, shift: float, diet: Diet, generator: torch.Generator) -> Tensor:
-    """Logit-normal and shifted as inference is, or even; spread over the batch; (N, 1, 1, 1)."""
-    u = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    normal = torch.sigmoid(torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
-    shifted = shift * normal / (1 + (shift - 1) * normal)
-    even = torch.rand(count, generator=generator) < EVEN_SHARE
-    sigma = torch.where(even, u.flip(0), shifted)
-    if diet.window:
-        sigma = WINDOW_SIGMA * u
-    return sigma.view(-1, 1, 1, 1)
+# With no T5 the pipeline appends blank tokens: few in our calls, 256 in a stock call. Both are trained, the stock
+# call's at the end: such a step takes three times as long.
+BLANK_TOKENS_STOCK, STOCK_SHARE, STOCK_AFTER = 256, 0.12, 0.75
 
 
 class TransformerStage:
-    """Trains the transformer on `files` from weights that copy."""
+    """Trains the transformer on a world, from weights that were `begun` without attention.
+
+    Without them it begins from random ones: where a checkpoint follows.
+    """
 
     name = "dit"
 
     def __init__(
         self,
-        files: list[LatentFile],
-        clip: CLIPModel,
-        tokenizer: CLIPTokenizer,
+        world: World,
         device: torch.device | None = None,
+        *,
+        begun: Mapping[str, Tensor] | None = None,
+        compiled: bool = False,
     ) -> None:
         torch.manual_seed(0)
         self.model, self.ema = new_transformer(), new_transformer()
-        begin_by_copying(self.model, token_variances(files))
+        if begun is not None:
+            _take(self.model, begun)
         look_at_neighbours(self.model)
         self.ema.load_state_dict(self.model.state_dict())
         self.ema.requires_grad_(False)
         self.device = device or training_device()
-        self.crowd = GPU_BATCHES if self.device.type == "cuda" else 1
+        self.batch_factor = GPU_BATCHES if self.device.type == "cuda" else 1
         self.modules: dict[str, nn.Module] = {"model": self.model, "ema": self.ema}
-        for module in (*self.modules.values(), clip):
+        for module in self.modules.values():
             module.to(self.device)
+        named = list(self.model.named_parameters())
+        blocks = [weight for name, weight in named if name.startswith(BLOCKS)]
+        rest = [weight for name, weight in named if not name.startswith(BLOCKS)]
+        groups = [{"params": blocks, "share": 1.0}, {"params": rest, "share": REST_SHARE}]
         self.optimizers = {
             "model": torch.optim.AdamW(
-                self.model.parameters(), PEAK_LEARNING_RATE, betas=(0.9, 0.97), weight_decay=0.01, fused=True
+                groups, PEAK_LEARNING_RATE, betas=(0.9, 0.97), weight_decay=0.01, fused=True
             )
         }
-        self.clip, self.tokenizer = clip.eval(), tokenizer
+        self.world = world.to(self.device)
+        if compiled:
+            shape = (COMPOSING.batch * self.batch_factor, COMPOSED_TOKENS)
+            compile_blocks(self.model, shape, TEXT_TOKENS + BLANK_TOKENS)
         self.files = {
-            diet: [f for f in files if min(f.width_px, f.height_px) in diet.short_side_px] for diet in DIETS
+            diet: by_terrain([f for f in world.files if min(f.width_px, f.height_px) in diet.short_side_px])
+            for diet in DIETS
         }
 
     def step(self, progress: float, generator: torch.Generator) -> dict[str, float]:
@@ -119,46 +97,47 @@ class TransformerStage:
         shares = [w if self.files[diet] else 0.0 for w, diet in zip(shares, DIETS, strict=True)]
         diet = rng.choices(DIETS, shares)[0]
         latents, files, corner = self._latents(diet, rng)
-        blanks = BLANK_TOKENS_STOCK if rng.random() < STOCK_SHARE else BLANK_TOKENS
-        words = ["" if rng.random() < EMPTY_CAPTION else caption(file.scene, rng) for file in files]
-        tokens, pooled = embed(self.clip, self.tokenizer, words, blanks)
-        whole_tokens = files[0].width_px * files[0].height_px // (16 * PATCH) ** 2
-        sigma = drawn_sigmas(len(files), shift_of(whole_tokens), diet, generator)
+        share = STOCK_SHARE if progress > STOCK_AFTER else 0.0
+        blanks = BLANK_TOKENS_STOCK if rng.random() < share else BLANK_TOKENS
+        words = [said_of(file.scene, rng) for file in files]
+        tokens, pooled = embed(self.world.clip, self.world.tokenizer, words, blanks)
+        whole_tokens = files[0].width_px * files[0].height_px // TOKEN_PX**2
+        sigma = drawn_sigmas(len(files), whole_tokens, generator, redrawn=diet.redrawn)
         noise = torch.randn(latents.shape, generator=generator)  # on the CPU: the same on every device
         latents, sigma, noise = (tensor.to(self.device) for tensor in (latents, sigma, noise))
         noisy = (1 - sigma) * latents + sigma * noise
-        with quickest_autocast(self.device), placed(self.model, corner), self._attention(whole_tokens):
+        with quickest_autocast(self.device), placed(self.model, corner):
             velocity = self.model(noisy, tokens, pooled, sigma.flatten() * 1000, return_dict=False)[0]
-            error = (velocity.float() - (noise - latents)).square().mean((0, 2, 3))
-            loss = error.mean()
+            wrong = velocity.float() - (noise - latents)
+            loss = banded_loss(wrong)
             self.optimizers["model"].zero_grad()
             loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizers["model"].step()
         self._follow(progress)
-        size = f"{'w' if diet.window else ''}{diet.short_side_px[-1]}"
-        main = error[0].item()  # luminance: what composition is made of
-        return {"loss": loss.item(), f"sum_{size}": main, f"num_{size}": 1.0}
-
-    def _attention(self, num_tokens: int) -> AbstractContextManager[object]:
-        """On a CPU the fused bfloat16 attention is four times slower backward than products, over short sequences."""
-        if self.device.type != "cpu":
-            return nullcontext()
-        return sdpa_kernel(SDPBackend.MATH if num_tokens <= SHORT_TOKENS else SDPBackend.FLASH_ATTENTION)
+        size = f"{diet.short_side_px[-1]}{f'w{diet.window}' if diet.window else ''}"
+        error = wrong.detach().square().mean((0, 2, 3))
+        # The first channel is luminance: what composition is made of.
+        return {"loss": loss.item(), "velocity": error.mean().item(), f"luminance_{size}": error[0].item()}
 
     def _latents(
         self, diet: Diet, rng: random.Random
     ) -> tuple[Tensor, list[LatentFile], tuple[int, int] | None]:
         """A batch of one shape; and the token corner of a window."""
-        first = rng.choice(self.files[diet])
-        like = [f for f in self.files[diet] if (f.width_px, f.height_px) == (first.width_px, first.height_px)]
-        files = [rng.choice(like) for _ in range(diet.batch * self.crowd)]
+        shapes = self.files[diet]
+        shape = rng.choices(list(shapes), [sum(map(len, lists)) for lists in shapes.values()])[0]
+        files = [rng.choice(rng.choice(shapes[shape])) for _ in range(diet.batch * self.batch_factor)]
+        first = files[0]
         corner, cut = None, (slice(None), slice(None))
         if diet.window:
-            rows, columns = first.height_px // 64, first.width_px // 64
-            top, left = rng.randrange(rows - 15), rng.randrange(columns - 15)
+            rows, columns = first.height_px // TOKEN_PX, first.width_px // TOKEN_PX
+            side = diet.window
+            top, left = rng.randrange(rows - side + 1), rng.randrange(columns - side + 1)
             corner = (top + (GRID - rows) // 2, left + (GRID - columns) // 2)
-            cut = (slice(top * PATCH, top * PATCH + 64), slice(left * PATCH, left * PATCH + 64))
+            cut = (
+                slice(top * PATCH, (top + side) * PATCH),
+                slice(left * PATCH, (left + side) * PATCH),
+            )
         return torch.stack([loaded(file, cut) for file in files]), files, corner
 
     @torch.no_grad()
@@ -167,33 +146,16 @@ class TransformerStage:
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - decay)
 
 
-def loaded(file: LatentFile, cut: tuple[slice, slice] = (slice(None), slice(None))) -> Tensor:
-    """A file's latents, or a part of them: (16, h, w) float32."""
-    return torch.from_numpy(file.load()[(slice(None), *cut)].astype(np.float32))
-
-
-def token_variances(files: list[LatentFile], count: int = 120) -> Tensor:
-    """Mean square of each cosine coefficient of a token: (channels, PATCH * PATCH)."""
-    chosen = random.Random(0).sample(files, min(count, len(files)))
-    return torch.stack([cosine_coefficients(loaded(f), PATCH).square().mean(0) for f in chosen]).mean(0)
-
-
-@torch.no_grad()
-def embed(clip: CLIPModel, tokenizer: CLIPTokenizer, words: list[str], blanks: int) -> tuple[Tensor, Tensor]:
-    """What the SD3 pipeline makes of prompts when both its CLIPs are this one and T5 says nothing.
-
-    -> tokens (N, TEXT_TOKENS + blanks, 256) and pooled (N, 256).
-    """
-    ids = tokenizer(
-        words, padding="max_length", truncation=True, max_length=TEXT_TOKENS, return_tensors="pt"
-    ).input_ids.to(clip.device)
-    out = clip.text_model(input_ids=ids, output_hidden_states=True)
-    hidden = out.hidden_states[-2]
-    pooled = clip.text_projection(out.pooler_output)
-    tokens = torch.cat([hidden, hidden], -1)
-    return torch.cat([tokens, tokens.new_zeros(len(words), blanks, TEXT_WIDTH)], 1), torch.cat(
-        [pooled, pooled], -1
-    )
+def _take(model: SD3Transformer2DModel, begun: Mapping[str, Tensor]) -> None:
+    """Load all but attention."""
+    other = "tokenwise.pt is of another architecture than this recipe's; run --stage tokenwise anew"
+    try:
+        keys = model.load_state_dict(begun, strict=False)
+    except RuntimeError as error:  # torch's, of other shapes
+        raise ValueError(f"{other}: {error}") from error
+    wrong = [name for name in keys.missing_keys if ".attn." not in name] + keys.unexpected_keys
+    if wrong:
+        raise ValueError(f"{other}: {wrong[0]} does not fit")
 
 
 @contextmanager

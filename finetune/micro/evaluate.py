@@ -33,40 +33,40 @@ def main(
     scenes: Annotated[int, typer.Option(help="Held-out scenes for the autoencoder.")] = 32,
     large: Annotated[int, typer.Option(help="Pictures drawn at 4096 px.")] = 40,
     steps: Annotated[int, typer.Option(help="Denoising steps.")] = 14,
-    guidance: Annotated[float, typer.Option(help="Guidance scale.")] = 2.5,
+    guidance: Annotated[float, typer.Option(help="Guidance scale.")] = 1.75,
     coarse_first: Annotated[
-        float, typer.Option(help="Noise level of the second pass at 4096 px; 0: one pass.")
-    ] = 0.3,
+        float, typer.Option(help="Noise level of the later passes of larger pictures; 0: one pass.")
+    ] = 0.5,
     sheets: Annotated[Path, typer.Option(help="Where report and contact sheets are written.")] = ASSETS,
 ) -> None:
     """Measure every promise of the bundled model."""
     started = time.perf_counter()
     pipeline, judge = measured.open_model(model), load_judge(ASSETS / "micro-judge.safetensors")
     clip = CLIPModel.from_pretrained(model.with_name(f"{model.name}-clip")).float().eval()
+    sampling = measured.Sampling(steps, guidance, coarse_first)
     kept = measured.autoencoder_promises(pipeline, scenes) + measured.judge_promises(judge, 240)
     if pictures:
         asked = list(measured.asked_scenes(pictures))
         some = asked[: min(BORDER_PICTURES, pictures)]
-        small = measured.drawn_pictures(pipeline, some, size_px=512, steps=steps, guidance=guidance)
+        small = measured.drawn_pictures(pipeline, some, size_px=512, sampling=sampling)
         kept += measured.border_promises(small, measured.rendered_pictures(some, 512))
         measured.contact_sheet([_shrunk(p, 256) for p in small[:48]], sheets / "contact-512.jpg", columns=8)
-        drawn = measured.drawn_pictures(pipeline, asked, size_px=size, steps=steps, guidance=guidance)
+        drawn = measured.drawn_pictures(pipeline, asked, size_px=size, sampling=sampling)
         rendered = measured.rendered_pictures(asked, size)
         kept += measured.border_promises(drawn[: len(some)], rendered[: len(some)])
-        kept += measured.prompt_promises(judge, asked, drawn)
+        kept += measured.prompt_promises(judge, asked, drawn) + measured.place_promises(asked, drawn)
+        # Not those that were asked for: a picture out of memory would be nearer to its own scene than renders are.
         others = [
             measured.rendered_pictures(list(measured.asked_scenes(pictures, first)), 256)
-            for first in (50_000, 60_000)
+            for first in (50_000, 60_000, 70_000)
         ]
-        kept.append(measured.distance_promise(clip, drawn, [rendered, *others]))
+        kept.append(measured.distance_promise(clip, drawn, others))
         measured.contact_sheet([_shrunk(p, 256) for p in drawn[:48]], sheets / "contact-1024.jpg", columns=8)
     if large:
         kept += measured.large_promises(
             pipeline,
             num_pictures=large,
-            steps=steps,
-            guidance=guidance,
-            coarse_first=coarse_first,
+            sampling=sampling,
             sheet=sheets / "contact-4096.jpg",
         )
     for promise in kept:

@@ -26,9 +26,9 @@ from transformers import (
     T5TokenizerFast,
 )
 
+from finetune.micro.architecture import TEXT_TOKENS, TEXT_WIDTH, new_transformer
 from finetune.micro.clip import IMAGE_PX, MAX_TOKENS, MEAN, STD, new_clip
 from finetune.micro.codec import ENERGY_EXPONENT
-from finetune.micro.dit import BASE_TOKENS, MAX_TOKENS_IMAGE, TEXT_TOKENS, TEXT_WIDTH, new_transformer
 from finetune.micro.vae import new_autoencoder
 
 
@@ -69,8 +69,9 @@ def image_processor() -> CLIPImageProcessor:
     )
 
 
+BASE_TOKENS, MAX_TOKENS_IMAGE = 1024, 16384
 BASE_SHIFT, MAX_SHIFT = math.log(2.5), math.log(12.0)
-"""mu at 256 and at 4,096 tokens."""
+"""mu at 1024 x 1024 px and at 4096 x 4096 px, which have so many tokens."""
 
 SHIFT_TERMINAL = 0.1
 """The last of the noise levels that a render stops at: few steps must reach down to fine grain."""

@@ -1,6 +1,6 @@
 """Stage `latents`: the bank through the encoder's cascade, once, so that the transformer never waits for pixels.
 
-A file holds the latents of a picture or of its mirror image, (16, h, w) float16, as the pipeline's scaling factor of 1
+A file holds the latents of one picture of the known places, (16, h, w) float16, as the pipeline's scaling factor of 1
 and shift of 0 have them. Not here: the cascade itself (`codec`).
 """
 
@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from finetune.micro.bank import Entry, entries
-from finetune.micro.captions import mirrored
 from finetune.micro.codec import Cascade
 from finetune.micro.scenes.description import Scene
 from finetune.whole_files import whole_file
@@ -33,39 +32,45 @@ class LatentFile:
         return np.load(self.path, mmap_mode="r")
 
 
-def wanted(bank: Path, folder: Path) -> list[tuple[Entry, bool, int, LatentFile]]:
-    """(picture, mirrored?, shrink factor, file) for all that should exist."""
+def wanted(bank: Path, folder: Path) -> list[tuple[Entry, LatentFile]]:
+    """(picture, file) for all that should exist."""
     listed = []
     for entry in entries(bank):
-        if entry.group.width_px < 512:
+        if not entry.group.known:
             continue
-        for flip in (False, True):
-            for shrink in (1, 2) if entry.group.width_px == entry.group.height_px == 1024 else (1,):
-                width, height = entry.group.width_px // shrink, entry.group.height_px // shrink
-                name = f"{entry.seed}{'m' if flip else ''}.npy"
-                path = folder / f"{width}x{height}" / name
-                scene = mirrored(entry.scene) if flip else entry.scene
-                listed.append((entry, flip, shrink, LatentFile(path, scene, width, height)))
+        width, height = entry.group.width_px, entry.group.height_px
+        path = folder / entry.group.name / f"{entry.number}.npy"
+        listed.append((entry, LatentFile(path, entry.scene, width, height)))
     return listed
 
 
 def made(bank: Path, folder: Path) -> list[LatentFile]:
-    return [file for *_, file in wanted(bank, folder) if file.path.exists()]
+    return [file for _, file in wanted(bank, folder) if file.path.exists()]
 
 
 def encode_bank(cascade: Cascade, bank: Path, folder: Path) -> Iterator[tuple[int, int]]:
     """Encode what is missing, every size in step; yields (made, wanted)."""
     listed = wanted(bank, folder)
-    listed.sort(key=lambda item: (item[0].seed - item[0].group.first_seed) / item[0].group.count)
-    for i, (entry, flip, shrink, file) in enumerate(listed):
+    listed.sort(key=lambda item: (item[0].number - item[0].group.first) / item[0].group.count)
+    for i, (entry, file) in enumerate(listed):
         if file.path.exists():
             continue
-        pixels = np.asarray(entry.pixels())
-        x = torch.from_numpy(np.ascontiguousarray(pixels[:, ::-1] if flip else pixels)).permute(2, 0, 1)[None]
-        x = x.float().div(127.5).sub(1)
-        if shrink > 1:
-            x = F.avg_pool2d(x, shrink)
+        pixels = torch.from_numpy(np.array(entry.pixels())).permute(2, 0, 1)[None].float().div(127.5).sub(1)
         file.path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file.path) as part, part.open("wb") as out:
-            np.save(out, cascade.encode(x)[0].numpy().astype(np.float16))
+            np.save(out, cascade.encode(pixels)[0].numpy().astype(np.float16))
         yield i + 1, len(listed)
+
+
+def loaded(file: LatentFile, cut: tuple[slice, slice] = (slice(None), slice(None))) -> Tensor:
+    """A file's latents, or a part of them: (16, h, w) float32."""
+    return torch.from_numpy(file.load()[(slice(None), *cut)].astype(np.float32))
+
+
+def by_terrain(files: list[LatentFile]) -> dict[tuple[int, int], list[list[LatentFile]]]:
+    """For each shape a list for each terrain: some have more scenes, none is drawn more often."""
+    shapes: dict[tuple[int, int], dict[str, list[LatentFile]]] = {}
+    for file in files:
+        terrains = shapes.setdefault((file.width_px, file.height_px), {})
+        terrains.setdefault(file.scene.terrain, []).append(file)
+    return {shape: list(terrains.values()) for shape, terrains in shapes.items()}

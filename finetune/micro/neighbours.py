@@ -1,6 +1,6 @@
 """A transformer's first attention: some heads look at a token's neighbours, as a convolution would.
 
-Tokens of 64 px must agree on what is smooth across them. Which token is next to which lies in sines and cosines, and
+Tokens must agree on what is smooth across them. Which token is next to which lies in sines and cosines, and
 learning that from nothing took most of a short training: pictures stayed a grid of tiles. Here queries and keys of some
 heads begin as positions, a query's turned by the step to the neighbour, so that the scores peak there; their values
 begin as what is smooth in the patch. All of it is trained on. Not here: where positions lie in the stream (`copying`).
@@ -13,11 +13,12 @@ from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor, nn
 
 from finetune.micro.copying import position_periods
+from finetune.micro.layouts import LONG_PERIOD
 
-# (rows down, columns right) that a head looks at; the other heads of a block begin at random.
-STEPS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-WIDE = ((0, 0),)  # over long periods: a soft neighbourhood of some ten tokens
-_FREQUENCIES = 16  # of each axis in one head of 64
+# (rows down, columns right) that a head looks at, one for each of a block's three.
+STEPS = ((0, 0), (-1, 0), (0, -1))
+WIDE = ((0, 0),)  # over longer periods: a soft neighbourhood of some ten tokens
+_FREQUENCIES, _WIDE_FREQUENCIES = 16, 8  # of each axis in one head of 64
 
 
 @torch.no_grad()
@@ -43,7 +44,8 @@ def _reader(model: SD3Transformer2DModel, copied: int, step: tuple[int, int], sh
     width = model.inner_dim
     periods = position_periods(model.config.pos_embed_max_size, width - copied - 2)
     count = len(periods)
-    chosen = range(count - _FREQUENCIES, count) if sharp else range(_FREQUENCIES)
+    longest = int((periods > LONG_PERIOD).sum())  # beyond it stand layouts
+    chosen = range(count - _FREQUENCIES, count) if sharp else range(longest, longest + _WIDE_FREQUENCIES)
     weight = torch.zeros(64, width)
     for axis, move in enumerate(step):
         first = copied + 2 + 2 * count * axis

@@ -1,7 +1,8 @@
 """The promises of the bundled model, each measured beside what it must be.
 
 Autoencoder and judge on held-out renders; prompts followed, in the eyes of the independent judge; pictures that hang
-together; their distance from renders; texture at 4096 px. Not here: the command and its report (`evaluate`).
+together; their distance from renders; texture at 4096 px. What is drawn are the known places, which it was taught,
+asked for in phrases that it was not. Not here: the command and its report (`evaluate`).
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ from finetune.backbones import FAMILIES
 from finetune.backbones.decoding import decode_latents, encode_image
 from finetune.backbones.native_dtype import multiplies_bfloat16
 from finetune.drawing.coarse_to_fine import draw_passes
-from finetune.drawing.passes import passes_of
+from finetune.drawing.passes import composed_size, passes_of
+from finetune.micro.architecture import COMPOSED_PX, TOKEN_PX
 from finetune.micro.bank import HELD_OUT_SEED
 from finetune.micro.captions import caption
 from finetune.micro.clip import normalise, shrink
 from finetune.micro.coherence import border_steps, count_discs, count_horizons
 from finetune.micro.judge import ASKED, Judge, verdicts, wanted_answers
-from finetune.micro.scenes.description import SKIES, TERRAINS, TIMES, Scene, random_scene
+from finetune.micro.likeness import seen_as
+from finetune.micro.scenes.description import SKIES, TERRAINS, TIMES, Scene, known_scenes, random_scene
 from finetune.micro.scenes.render import render
 from metrics.frechet import cmmd
 from metrics.glcm import glcm_score
 from metrics.subbands import detail_energies, luma
 
-COMPOSED_AT_PX = 1024  # where it was taught most
 Pixels = NDArray[np.uint8]
 
 
@@ -55,6 +57,16 @@ class Promise:
         return bool(self.measured >= self.low and (self.high is None or self.measured <= self.high))
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How every picture is drawn."""
+
+    steps: int
+    guidance: float
+    coarse_first: float
+    """Noise level of the later passes of pictures larger than `COMPOSED_PX`; 0: one pass."""
+
+
 def open_model(folder: Path) -> StableDiffusion3Pipeline:
     """As the studio opens it, on the CPU."""
     dtype = torch.bfloat16 if multiplies_bfloat16(torch.device("cpu")) else torch.float32
@@ -68,14 +80,16 @@ def draw(
     *,
     size_px: int,
     seed: int,
-    steps: int,
-    guidance: float,
-    coarse_first: float = 0.0,
+    sampling: Sampling,
 ) -> Pixels:
-    """One square picture, (H, W, 3) uint8; composed at 1024 px first and drawn anew from that noise level, if any."""
-    composed = (COMPOSED_AT_PX, COMPOSED_AT_PX) if coarse_first else None
+    """One square picture, (H, W, 3) uint8, as the studio draws it."""
+    size = (size_px, size_px)
     passes = passes_of(
-        (size_px, size_px), num_steps=steps, composed=composed, coarse_first=coarse_first, multiple_px=64
+        size,
+        num_steps=sampling.steps,
+        composed=composed_size(size, COMPOSED_PX, multiple_px=TOKEN_PX, min_side_px=COMPOSED_PX),
+        coarse_first=sampling.coarse_first,
+        multiple_px=TOKEN_PX,
     )
     latents = draw_passes(
         FAMILIES["sd3"],
@@ -83,7 +97,7 @@ def draw(
         passes,
         seed=seed,
         **FAMILIES["sd3"].prompt_arguments(
-            pipeline, prompt=prompt, negative_prompt="", guidance_scale=guidance
+            pipeline, prompt=prompt, negative_prompt="", guidance_scale=sampling.guidance
         ),
     )
     return decode_latents(pipeline.vae, latents).image
@@ -123,10 +137,24 @@ def prompt_promises(judge: Judge, scenes: list[Scene], pictures: list[Pixels]) -
     ]
 
 
+def place_promises(scenes: list[Scene], pictures: list[Pixels]) -> list[Promise]:
+    """How often pictures look most like the place, and the side of sun or moon, that words asked for."""
+    pairs = list(zip(scenes, pictures, strict=True))
+    seen = [(seen_as(picture, scene), scene) for scene, picture in tqdm(pairs, desc="places")]
+    return [
+        Promise("place as asked", float(np.mean([one.seed == asked.seed for one, asked in seen])), 0.85),
+        Promise("side as asked", float(np.mean([one.side == asked.side for one, asked in seen])), 0.85),
+    ]
+
+
 def drawn_pictures(
-    pipeline: StableDiffusion3Pipeline, scenes: list[Scene], *, size_px: int, steps: int, guidance: float
+    pipeline: StableDiffusion3Pipeline,
+    scenes: list[Scene],
+    *,
+    size_px: int,
+    sampling: Sampling,
 ) -> list[Pixels]:
-    """A picture of each scene's complete caption, in held-out forms; one pass."""
+    """A picture of each scene's complete caption, in held-out forms."""
     rng = random.Random(4242)
     return [
         draw(
@@ -134,8 +162,7 @@ def drawn_pictures(
             caption(scene, rng, held_out=True, complete=True),
             size_px=size_px,
             seed=900_000 + i,
-            steps=steps,
-            guidance=guidance,
+            sampling=sampling,
         )
         for i, scene in enumerate(tqdm(scenes, desc=f"{size_px} px"))
     ]
@@ -147,7 +174,9 @@ def rendered_pictures(scenes: list[Scene], size_px: int) -> list[Pixels]:
 
 def border_promises(drawn: list[Pixels], rendered: list[Pixels]) -> list[Promise]:
     """Steps across the transformer's patch borders, and elsewhere, against renders'."""
-    ours, theirs = (np.mean([border_steps(p) for p in pictures], axis=0) for pictures in (drawn, rendered))
+    ours, theirs = (
+        np.mean([border_steps(p, TOKEN_PX) for p in pictures], axis=0) for pictures in (drawn, rendered)
+    )
     side = drawn[0].shape[0]
     return [
         Promise(f"steps {where} at {side} px, share of renders'", float(ratio), 0.8, 1.2)
@@ -179,27 +208,21 @@ def large_promises(
     pipeline: StableDiffusion3Pipeline,
     *,
     num_pictures: int,
-    steps: int,
-    guidance: float,
-    coarse_first: float,
+    sampling: Sampling,
     sheet: Path,
 ) -> list[Promise]:
     """At 4096 x 4096: GLCM Score against renders of the same scenes; one sun or moon, one horizon as there."""
     scores, discs, horizons = np.zeros((num_pictures, 2)), [], []
     shown: list[Pixels] = []
     for i in tqdm(range(num_pictures), desc="4096 px"):
-        scene = random_scene(
-            HELD_OUT_SEED + 2000 + i, time=TIMES[i % 3], terrain=TERRAINS[i % 4], sky=SKIES[i % 2]
-        )
+        scene = _known_scene(2000 + i, TERRAINS[i % 4], TIMES[i % 3], SKIES[i % 2])
         words = caption(scene, random.Random(i), held_out=True, complete=True)
         picture = draw(
             pipeline,
             words,
             size_px=4096,
             seed=i,
-            steps=steps,
-            guidance=guidance,
-            coarse_first=coarse_first,
+            sampling=sampling,
         )
         rendered = render(scene, 4096, 4096)
         scores[i] = glcm_score(picture), glcm_score(rendered)
@@ -235,11 +258,16 @@ def contact_sheet(pictures: list[Pixels], path: Path, *, columns: int) -> None:
 
 
 def asked_scenes(count: int, first: int = 5000) -> Iterator[Scene]:
-    """Held-out scenes, every combination of terrain, time and sky in turn."""
+    """Scenes of the known places, every combination of terrain, time and sky in turn."""
     combinations = [(t, h, s) for t in TERRAINS for h in TIMES for s in SKIES]
     for i in range(count):
-        terrain, hour, sky = combinations[i % len(combinations)]
-        yield random_scene(HELD_OUT_SEED + first + i, terrain=terrain, time=hour, sky=sky)
+        yield _known_scene(first + i, *combinations[i % len(combinations)])
+
+
+def _known_scene(number: int, *asked: str) -> Scene:
+    """One of those of this terrain, time and sky, as the number decides."""
+    fitting = [scene for scene in known_scenes() if (scene.terrain, scene.time, scene.sky) == asked]
+    return random.Random(HELD_OUT_SEED + number).choice(fitting)
 
 
 def _shares_right(judge: Judge, scenes: list[Scene], pictures: list[Pixels]) -> list[tuple[str, float]]:

@@ -79,7 +79,7 @@ def train(
     report_every: int = 50,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Report]:
-    """Train until `minutes` of work by `clock`, counted over all sittings, are spent."""
+    """Train until `minutes` of work by `clock`, counted over all runs, are spent."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{stage.name}.pt"
     step, spent_s = load_checkpoint(stage, checkpoint)
@@ -129,28 +129,37 @@ def save_checkpoint(stage: Stage, path: Path, step: int, spent_s: float) -> None
 
 
 def load_checkpoint(stage: Stage, path: Path) -> tuple[int, float]:
-    """Restore a stage; (0, 0.0) where there is nothing to restore. What an unpacked checkpoint lacks begins anew."""
+    """Restore a stage; (0, 0.0) where there is nothing to restore. What an unpacked checkpoint lacks begins anew.
+
+    Raises:
+        ValueError: It was made by another recipe.
+    """
     if not path.exists():
         return 0, 0.0
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     unpacked = state["step"] == 0
-    for name, module in stage.modules.items():
-        if not unpacked or name in state["modules"]:
-            module.load_state_dict(state["modules"][name])
-    if not unpacked:
-        for name, optimizer in stage.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+    try:
+        for name, module in stage.modules.items():
+            if not unpacked or name in state["modules"]:
+                module.load_state_dict(state["modules"][name])
+        if not unpacked:
+            for name, optimizer in stage.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+    except (KeyError, RuntimeError, ValueError) as error:  # torch's, of other names, shapes or groups
+        raise ValueError(
+            f"{path} is of another architecture than this recipe's; move it away, and the stage begins anew: {error}"
+        ) from error
     return state["step"], state["spent_s"]
 
 
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, peak: float, progress: float, step_share: float = 0.02
 ) -> None:
-    """Warm up over `step_share` of the budget, then follow a cosine down to a twentieth."""
+    """Warm up over `step_share` of the budget, then a cosine down to a twentieth; of it each group has its `share`."""
     if progress < step_share:
         factor = 0.05 + 0.95 * progress / step_share
     else:
         angle = torch.pi * (progress - step_share) / (1 - step_share)
         factor = 0.05 + 0.95 * 0.5 * (1 + float(torch.cos(torch.tensor(angle))))
     for group in optimizer.param_groups:
-        group["lr"] = peak * factor
+        group["lr"] = peak * factor * group.get("share", 1.0)

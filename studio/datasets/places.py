@@ -66,7 +66,7 @@ def cache_folder(workspace: Workspace, source: Path, model: str) -> Path:
 
 
 def picture_multiple_px(entry: ModelEntry) -> int:
-    """What sides must be multiples of for a model: 32 for full-size F16 models, 64 for Micro-4K."""
+    """What sides must be multiples of for a model: a token of its transformer, 32 for F16 models."""
     patch, per_latent = 2, 16 if entry.autoencoder == "f16" else 8
     config = None if entry.folder is None else entry.folder / "transformer" / "config.json"
     if entry.family == "sd3" and config is not None and config.is_file():

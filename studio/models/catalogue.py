@@ -53,6 +53,9 @@ class ModelEntry:
     composes_by_short_side: bool = False
     """In other shapes it composes best at the short side of that square, not at its area."""
 
+    redrawn_below: float = 1.0
+    """Highest noise level at which it knows pictures larger than those that it composes."""
+
     max_sequence_length: int | None = None
     """Of the T5 text encoder, in tokens, where it is not the pipeline's own: 256 for SD3, 512 for Flux."""
 
@@ -96,10 +99,12 @@ CATALOGUE: tuple[ModelEntry, ...] = (
         source="assets/micro-4k",
         licence="Apache-2.0",
         default_steps=14,
-        default_guidance_scale=2.5,
+        default_guidance_scale=1.75,
         default_size_px=(4096, 4096),
-        default_coarse_first=0.3,
-        own_side_px=1024,
+        default_coarse_first=0.5,
+        own_side_px=512,
+        composes_by_short_side=True,
+        redrawn_below=0.6,
         max_side_px=4096,
         cpu_dtype="quickest",
         note="Landscapes on a laptop CPU, nothing to download",

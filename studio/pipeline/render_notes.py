@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from finetune.data.token_limits import pipeline_token_limits
 from finetune.drawing.passes import Pass
 from studio.memory_rungs import CHANGES_PICTURE, RUNG_TITLES
+from studio.pipeline.coarse_first import coarse_size
 from studio.pipeline.opening import OpenedModel
 from studio.render_request import RenderRequest
 
@@ -47,6 +48,11 @@ def _notes(
         yield f"Begun from a picture, at a noise level of {request.init.strength:g}."
         if request.init.strength <= request.coarse_first and len(passes) == 1:
             yield f"Drawn at full size alone: coarse first would change it more than {request.init.strength:g}."
+    if (largest := _level_of_large(opened, passes)) > opened.entry.redrawn_below:
+        yield (
+            f"{title} composes at {opened.entry.composed_at_px} px, and knows larger pictures up to a noise level of "
+            f"{opened.entry.redrawn_below:g}; this one was drawn from {largest:g}: choose a lower coarse first, not 0."
+        )
     if len(passes) > 1:
         first, *between = (f"{one.size[0]} x {one.size[1]}" for one in passes[:-1])
         at = f", at {', '.join(between)} and at full size" if between else ""
@@ -60,6 +66,19 @@ def _notes(
     if opened.rung in CHANGES_PICTURE:
         yield f"Drawn with {RUNG_TITLES[opened.rung]}, which changes the picture a little."
     yield from opened.adapters.notes()
+
+
+def _level_of_large(opened: OpenedModel, passes: Sequence[Pass]) -> float:
+    """The highest noise level of a pass above the model's own size, 0 where there is none."""
+    multiple_px = opened.family.geometry(opened.pipeline).multiple_px
+    return max(
+        (
+            one.sigmas[0]
+            for one in passes
+            if coarse_size(opened.entry, one.size, multiple_px=multiple_px) is not None
+        ),
+        default=0.0,
+    )
 
 
 def _unread(opened: OpenedModel, name: str, text: str) -> Iterator[str]:

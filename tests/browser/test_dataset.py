@@ -229,7 +229,7 @@ def test_shelves_and_a_resolution_that_cannot_be(room: Page) -> None:
     room.locator("#dataset-shelf").get_by_label("All").check()
     expect(room.locator(".dataset-card")).to_have_count(NUM_PICTURES)
     room.get_by_label("Resolution (px)").fill("300")
-    room.wait_for_selector(".dataset-message >> text=must be a multiple of 64 px, got 300; try 320")
+    room.wait_for_selector(".dataset-message >> text=must be a multiple of 32 px, got 300; try 288")
     room.get_by_label("Resolution (px)").fill("256")
     wait_until_true(room, "document.querySelector('.dataset-message').hidden")
     expect_chip(room, "to train on", "22")

@@ -5,8 +5,10 @@ Standard library only. Not here: pixels (`render`), words (`finetune.micro.capti
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, NamedTuple, get_args
 
 Terrain = Literal["mountains", "dunes", "forest", "sea"]
@@ -36,6 +38,40 @@ class Scene:
     autumn: bool = False
     """Red and gold foliage in a forest."""
     seed: int
+    """Of the land and its colours: the place."""
+
+
+PLACES: dict[Terrain, tuple[int, ...]] = {
+    "mountains": (906, 912, 927, 939),
+    "dunes": (911, 912, 922, 927),
+    "forest": (907, 920, 924, 928),
+    "sea": (914, 917, 920, 933),
+}
+"""Seeds of the places that the bundled transformer is taught: a world that two CPU cores can teach it."""
+
+
+@cache
+def known_scenes() -> tuple[Scene, ...]:
+    """Every place of `PLACES` at every time, under every sky, in every season; in one shuffled order for ever.
+
+    Terrains take turns as long as all have scenes left, so that the first scenes are a fair sample.
+    """
+    rng = random.Random(0)
+    turns = []
+    for terrain, places in PLACES.items():
+        grown = terrain in ("mountains", "forest")
+        scenes = [
+            Scene(
+                terrain=terrain, time=time, sky=sky, side=side, snow=snow, lake=lake, autumn=autumn, seed=seed
+            )
+            for time, sky, side in itertools.product(TIMES, SKIES, SIDES)
+            for snow, lake, autumn in itertools.product((False, True), repeat=3)
+            for seed in places
+            if (grown or not (snow or lake)) and (not autumn or (terrain == "forest" and not snow))
+        ]
+        rng.shuffle(scenes)
+        turns.append(scenes)
+    return tuple(scene for row in itertools.zip_longest(*turns) for scene in row if scene is not None)
 
 
 def random_scene(seed: int, **fixed: object) -> Scene:

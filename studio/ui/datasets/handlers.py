@@ -236,7 +236,7 @@ class DatasetHandlers:
 def judging_of(model: str, resolution_px: float | None, square: bool) -> Judging:
     """Raises ValueError where the field is empty or holds a fraction."""
     if resolution_px is None or resolution_px != int(resolution_px):
-        raise ValueError("the resolution must be a whole number of pixels; 1024 is usual for Micro-4K")
+        raise ValueError("the resolution must be a whole number of pixels; 512 is usual for Micro-4K")
     return Judging(model=model, resolution_px=int(resolution_px), square_only=square)
 
 

@@ -232,5 +232,5 @@ def test_the_bundled_model(root: Path) -> None:
     )
     item = cached.item(0)
     assert item.latents.shape == (16, 8, 8)
-    assert item.prompt_embeds.shape == (48 + 8, 256)
+    assert item.prompt_embeds.shape == (32 + 8, 256)
     assert not torch.equal(item.prompt_embeds, cached.empty_text.prompt_embeds)

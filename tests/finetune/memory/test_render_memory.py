@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from finetune.backbones.autoencoder import use_f16
 from finetune.backbones.full_size import FULL_SIZE_TRANSFORMERS, FULL_SIZE_VAE
+from finetune.json_text import parse_json
 from finetune.memory.render_memory import (
     decode_bytes,
     encode_bytes,
@@ -16,7 +18,7 @@ from finetune.memory.render_memory import (
     largest_block_bytes,
     step_flops,
 )
-from tests.bench.bench_render_memory import forecast_bytes, measured_bytes
+from tests.bench.bench_render_memory import MICRO, forecast_bytes, measured_bytes
 from tests.tiny_models import tiny_sd3_pipeline
 
 
@@ -53,6 +55,21 @@ def test_a_hollow_f16_vae_is_laid_out_as_the_real_one() -> None:
     assert {k: v.shape for k, v in hollow.state_dict().items()} == {
         k: v.shape for k, v in real.state_dict().items()
     }
+
+
+def test_our_keys_of_a_config_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """Diffusers warns of what it does not know: nothing for the log of a studio that forecasts before each picture."""
+    settings = parse_json((MICRO / "vae" / "config.json").read_text(encoding="utf-8"))
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(caplog.handler)
+    try:
+        hollow_autoencoder({**settings, "unheard_of": 1}, f16=True)
+        assert "unheard_of" in caplog.text
+        caplog.clear()
+        hollow_autoencoder(settings, f16=True)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.text == ""
 
 
 def test_the_operations_of_a_step_by_hand() -> None:

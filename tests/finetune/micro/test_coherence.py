@@ -26,14 +26,14 @@ def with_disc(picture: np.ndarray, x: float, y: float) -> np.ndarray:
 
 def test_a_picture_without_blocks_steps_alike_everywhere() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3)).astype(np.uint8)
-    across, elsewhere = border_steps(noise)
+    across, elsewhere = border_steps(noise, 32)
     assert across == pytest.approx(elsewhere, rel=0.1)
 
 
-def test_blocks_of_64_px_step_at_their_borders_alone() -> None:
+def test_blocks_step_at_their_borders_alone() -> None:
     levels = np.random.default_rng(1).integers(0, 256, (8, 8)).astype(np.uint8)
     blocks = np.repeat(np.kron(levels, np.ones((64, 64), np.uint8))[..., None], 3, 2)
-    across, elsewhere = border_steps(blocks)
+    across, elsewhere = border_steps(blocks, 64)
     whole = levels.astype(float)
     steps = np.concatenate([np.abs(np.diff(whole, axis=axis)).ravel() for axis in (0, 1)])
     assert elsewhere == 0
@@ -42,7 +42,7 @@ def test_blocks_of_64_px_step_at_their_borders_alone() -> None:
 
 def test_sides_that_hold_no_whole_patches_are_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 64 px, got 96 x 64"):
-        border_steps(np.zeros((64, 96, 3), np.uint8))
+        border_steps(np.zeros((64, 96, 3), np.uint8), 64)
 
 
 @pytest.mark.parametrize("places", [[], [(0.3, 0.2)], [(0.3, 0.2), (0.7, 0.3)]])

@@ -1,4 +1,4 @@
-"""A new transformer's velocity is the best linear guess; lifted pictures; cores lent while training."""
+"""A new transformer's velocity is the best linear guess; cores lent while training."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 
-from finetune.micro import dit
+from finetune.micro import architecture
 from finetune.micro.copying import _cosines, begin_by_copying, best_gain, cosine_coefficients
-from finetune.micro.diets import DIETS
 from finetune.micro.training import lend_cores
+
+AREA = architecture.PATCH**2
 
 
 def some_variances() -> torch.Tensor:
-    """(16 channels, 16 coefficients): two channels that are smooth and loud, fourteen that are faint and white."""
-    variances = torch.full((16, 16), 0.05)
-    variances[:2] = 0.1 / torch.arange(1, 17)
+    """(16 channels, coefficients): two channels that are smooth and loud, fourteen that are faint and white."""
+    variances = torch.full((16, AREA), 0.05)
+    variances[:2] = 0.1 / torch.arange(1, AREA + 1)
     variances[:2, 0] = 30.0
     return variances
 
 
 def made_of(variances: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Latents whose cosine coefficients have these variances: (1, 16, height, width)."""
-    count = height // 4 * width // 4
-    coefficients = torch.randn(count, 16, 16) * variances.sqrt()
-    blocks = torch.einsum("fp,ncf->cpn", _cosines(4), coefficients)
-    return F.fold(blocks, (height, width), 4, stride=4)[:, 0][None]
+    coefficients = torch.randn(height * width // AREA, 16, AREA) * variances.sqrt()
+    blocks = torch.einsum("fp,ncf->cpn", _cosines(architecture.PATCH), coefficients)
+    return F.fold(blocks, (height, width), architecture.PATCH, stride=architecture.PATCH)[:, 0][None]
 
 
 def test_the_best_gain_by_hand() -> None:
@@ -54,7 +54,7 @@ def test_the_best_gain_is_the_least_squares_one() -> None:
 def test_a_new_transformer_makes_the_best_linear_guess(sigma: float, height: int, width: int) -> None:
     torch.manual_seed(0)
     variances = some_variances()
-    model = dit.new_transformer().eval()
+    model = architecture.new_transformer().eval()
     begin_by_copying(model, variances)
     latents, noise = made_of(variances, height, width), torch.randn(1, 16, height, width)
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def test_a_new_transformer_makes_the_best_linear_guess(sigma: float, height: int
             torch.tensor([1000 * sigma]),
             return_dict=False,
         )[0]
-    error = cosine_coefficients((velocity - (noise - latents))[0], 4).square().mean(0)
+    error = cosine_coefficients((velocity - (noise - latents))[0], architecture.PATCH).square().mean(0)
     # What no linear guess from the token's own latents can know of v.
     unknowable = variances / ((1 - sigma) ** 2 * variances + sigma**2)
     assert error.sum() == pytest.approx(unknowable.sum().item(), rel=0.15)
@@ -74,14 +74,14 @@ def test_a_new_transformer_makes_the_best_linear_guess(sigma: float, height: int
 def test_coefficients_of_latents_are_those_they_were_made_of() -> None:
     torch.manual_seed(0)
     variances = some_variances()
-    found = cosine_coefficients(made_of(variances, 256, 256)[0], 4).square().mean(0)
+    found = cosine_coefficients(made_of(variances, 256, 256)[0], architecture.PATCH).square().mean(0)
     torch.testing.assert_close(found, variances, rtol=0.25, atol=0)
 
 
 def test_a_channel_and_a_place_come_out_where_they_went_in() -> None:
     torch.manual_seed(0)
-    model = dit.new_transformer().eval()
-    begin_by_copying(model, torch.ones(16, 16))
+    model = architecture.new_transformer().eval()
+    begin_by_copying(model, torch.ones(16, AREA))
     quiet = torch.zeros(1, 16, 16, 16)
     marked = quiet.clone()
     marked[0, 5, 9, 2] = 1.0
@@ -116,19 +116,6 @@ def test_a_stream_too_narrow_for_a_patch_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="cannot carry 256 numbers a patch"):
         begin_by_copying(narrow, torch.ones(16, 16))
-
-
-def test_windows_stay_under_the_noise_that_hides_the_whole() -> None:
-    generator = torch.Generator().manual_seed(0)
-    for diet in DIETS:
-        sigma = torch.cat([dit.drawn_sigmas(8, dit.shift_of(4096), diet, generator) for _ in range(20)])
-        assert sigma.shape == (160, 1, 1, 1)
-        assert (sigma > 0).all()
-        assert (sigma < 1).all()
-        if diet.window:
-            assert sigma.max() <= dit.WINDOW_SIGMA
-        else:
-            assert sigma.min() < 0.4, "some of the levels are drawn evenly"
 
 
 def test_training_waits_for_a_pause_and_shares_when_asked(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from diffusers import StableDiffusion3Pipeline
 from finetune.backbones.autoencoder import use_f16
 from finetune.backbones.decoding import encode_image
 from finetune.backbones.sd3 import BLANK_TOKENS, Sd3
-from finetune.micro import dit, export
+from finetune.micro import architecture, dit, export, world
 from finetune.micro.bank import Entry, Group
 from finetune.micro.clip import new_clip, new_tokenizer
-from finetune.micro.codec import ENERGY_EXPONENT, Cascade, fit, install
+from finetune.micro.codec import ENERGY_EXPONENT, Cascade, fit, fitting_pictures, install
 from finetune.micro.decoder import begin_decoder
+from finetune.micro.training import load_checkpoint
 from finetune.micro.unpack import rescale, unpack
 from finetune.micro.vae import decode_f16, new_autoencoder
 
@@ -61,6 +62,16 @@ def test_latents_are_scaled_by_their_energy(bank: list[Entry], cascade: Cascade)
     torch.testing.assert_close(torch.cov(flat), torch.diag(expected.square()), atol=5e-3, rtol=0)
     assert expected[0] == 1
     assert expected[-1] < 0.5
+
+
+def test_the_codec_is_measured_on_any_land() -> None:
+    groups = (Group(1024, 1024, 5, 0, known=True), Group(1024, 1024, 5, 0), Group(4096, 4096, 1, 0))
+    listed = [Entry(Path("x"), group, number) for group in groups for number in range(group.count)]
+    chosen = fitting_pictures(listed)
+    assert [(entry.group.width_px, entry.group.known) for entry in chosen] == [
+        (1024, False),
+        *[(4096, False)] * 5,
+    ]
 
 
 def test_weights_of_another_scale_are_brought_to_this_one(
@@ -121,9 +132,9 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
     torch.manual_seed(0)
     tokenizer = new_tokenizer(tmp_path / "tokenizer")
     clip = new_clip(tokenizer).eval()
-    tokenizer.model_max_length = dit.TEXT_TOKENS
+    tokenizer.model_max_length = architecture.TEXT_TOKENS
     pipeline = StableDiffusion3Pipeline(
-        transformer=dit.new_transformer(),
+        transformer=architecture.new_transformer(),
         scheduler=export.new_scheduler(),
         vae=new_autoencoder(),
         text_encoder=export.text_tower(clip),
@@ -134,7 +145,7 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
         tokenizer_3=export.letter_tokenizer(),
     )
     words = ["mountains at dusk, cloudy sky", "Qwxyz? ☃ 12,5", ""]
-    ours = dit.embed(clip, tokenizer, words, BLANK_TOKENS)
+    ours = world.embed(clip, tokenizer, words, BLANK_TOKENS)
     with torch.inference_mode():
         theirs = pipeline.encode_prompt(
             words,
@@ -146,7 +157,7 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
         )
     torch.testing.assert_close(ours[0], theirs[0])
     torch.testing.assert_close(ours[1], theirs[2])
-    assert ours[0].shape == (3, dit.TEXT_TOKENS + BLANK_TOKENS, 256)
+    assert ours[0].shape == (3, architecture.TEXT_TOKENS + BLANK_TOKENS, 256)
     arguments = Sd3().prompt_arguments(pipeline, prompt="a", negative_prompt="", guidance_scale=1.0)
     assert arguments["max_sequence_length"] == BLANK_TOKENS
 
@@ -154,9 +165,9 @@ def test_embeddings_in_training_are_the_pipelines_own(tmp_path: Path) -> None:
 def test_renders_stop_at_all_noise_levels_that_matter() -> None:
     """Few steps must see the whole composition (above 0.9) and fine grain (below 0.4): at the sizes it composes at."""
     scheduler = export.new_scheduler()
-    for tokens in (64, 256, 1024):
-        slope = (export.MAX_SHIFT - export.BASE_SHIFT) / (dit.MAX_TOKENS_IMAGE - dit.BASE_TOKENS)
-        mu = export.BASE_SHIFT + slope * (tokens - dit.BASE_TOKENS)
+    for tokens in (256, 1024, 4096):  # 512 to 2048 px
+        slope = (export.MAX_SHIFT - export.BASE_SHIFT) / (export.MAX_TOKENS_IMAGE - export.BASE_TOKENS)
+        mu = export.BASE_SHIFT + slope * (tokens - export.BASE_TOKENS)
         scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / 14, 14).tolist(), mu=mu)
         levels = scheduler.sigmas[:-1]
         assert levels[-1].item() == pytest.approx(export.SHIFT_TERMINAL, rel=1e-4)
@@ -166,17 +177,19 @@ def test_renders_stop_at_all_noise_levels_that_matter() -> None:
 
 def test_a_window_at_the_centre_has_the_centres_positions() -> None:
     torch.manual_seed(0)
-    model = dit.new_transformer().eval()
+    model = architecture.new_transformer().eval()
     torch.nn.init.normal_(model.proj_out.weight)
+    side = 16
+    first = (architecture.GRID - side) // 2
     arguments = (
-        torch.randn(1, 16, 64, 64),
+        torch.randn(1, 16, side * architecture.PATCH, side * architecture.PATCH),
         torch.randn(1, 9, 256),
         torch.randn(1, 256),
         torch.tensor([500.0]),
     )
     with torch.inference_mode():
         plain = model(*arguments, return_dict=False)[0]
-        with dit.placed(model, (24, 24)):
+        with dit.placed(model, (first, first)):
             centred = model(*arguments, return_dict=False)[0]
         with dit.placed(model, (0, 0)):
             cornered = model(*arguments, return_dict=False)[0]
@@ -198,7 +211,7 @@ def test_an_exported_folder_opens_with_the_stock_call(
     for name, modules in {
         "vae": {"vae": vae},
         "clip": {"clip": new_clip(tokenizer)},
-        "dit": {"ema": dit.new_transformer()},
+        "dit": {"ema": architecture.new_transformer()},
     }.items():
         torch.save(
             {"modules": {key: module.state_dict() for key, module in modules.items()}}, work / f"{name}.pt"
@@ -226,6 +239,11 @@ def test_an_exported_folder_opens_with_the_stock_call(
         assert before.keys() == after.keys()
         for key, tensor in before.items():
             torch.testing.assert_close(after[key], tensor, atol=1e-2, rtol=1e-3)
+    goes_on = dit.TransformerStage(world.World([], new_clip(tokenizer), tokenizer))
+    assert load_checkpoint(goes_on, again / "dit.pt") == (0, 0.0)
+    for model in goes_on.modules.values():
+        for key, tensor in export.trained_weights(again / "dit.pt", "ema").items():
+            torch.testing.assert_close(model.state_dict()[key].cpu(), tensor)
     with pytest.raises(ValueError, match="already holds codec"):
         unpack(target, again)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from finetune.micro import dit
+from finetune.micro import architecture
 from finetune.micro.copying import begin_by_copying
 from finetune.micro.neighbours import STEPS, look_at_neighbours
 
@@ -15,11 +15,11 @@ SIDE = 8
 def scores(block: int, head: int) -> torch.Tensor:
     """Of every query over every key, in a picture of 8 x 8 tokens of noise."""
     torch.manual_seed(0)
-    model = dit.new_transformer().eval()
-    begin_by_copying(model, torch.ones(16, 16))
+    model = architecture.new_transformer().eval()
+    begin_by_copying(model, torch.ones(16, architecture.PATCH**2))
     look_at_neighbours(model)
     with torch.inference_mode():
-        stream = model.pos_embed(torch.randn(1, 16, 4 * SIDE, 4 * SIDE))
+        stream = model.pos_embed(torch.randn(1, 16, architecture.PATCH * SIDE, architecture.PATCH * SIDE))
         layer = model.transformer_blocks[block]
         stream = torch.nn.functional.layer_norm(stream, stream.shape[-1:])
         place = slice(head * 64, head * 64 + 64)

@@ -50,6 +50,31 @@ def test_a_stage_goes_on_where_its_checkpoint_ends(tmp_path: Path) -> None:
     torch.testing.assert_close(resumed.place.weight, straight.place.weight)
 
 
+def test_a_checkpoint_of_another_architecture_is_named(tmp_path: Path) -> None:
+    class Wider(Walk):
+        def __init__(self) -> None:
+            super().__init__()
+            self.modules["place"] = torch.nn.Linear(2, 1)
+
+    class Grouped(Walk):
+        def __init__(self) -> None:
+            super().__init__()
+            groups = [{"params": [weight]} for weight in self.place.parameters()]
+            self.optimizers["place"] = torch.optim.AdamW(groups, 0.1)
+
+    class Renamed(Walk):
+        def __init__(self) -> None:
+            super().__init__()
+            self.modules = {"spot": self.place}
+
+    taken(Walk(), tmp_path, minutes=0.1)
+    for other in (Wider(), Grouped(), Renamed()):
+        with pytest.raises(
+            ValueError, match=r"walk\.pt is of another architecture than this recipe's; move it away"
+        ):
+            taken(other, tmp_path, minutes=0.2)
+
+
 def test_a_spent_budget_trains_no_further(tmp_path: Path) -> None:
     taken(Walk(), tmp_path, minutes=0.1)
     assert taken(Walk(), tmp_path, minutes=0.1) == []

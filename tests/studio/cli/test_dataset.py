@@ -146,7 +146,7 @@ def test_a_zip_is_unpacked_first(root: Path, sd3_folder: Path, tmp_path: Path) -
 def test_bad_input_is_one_sentence(root: Path, tmp_path: Path) -> None:
     for words, told in {
         ("dataset", "scan", tmp_path / "none"): "is missing",
-        ("dataset", "scan", root, "--resolution", 1000): "multiple of 64 px, got 1000; try 1024",
+        ("dataset", "scan", root, "--resolution", 1000): "multiple of 32 px, got 1000; try 992",
         ("dataset", "scan", root, "--model", "micro"): "did you mean micro-4k?",
         ("dataset", "caption", root, "--base-url", "x", "--model", "m"): "must be an http",
         ("export", "none", "--home", tmp_path): "has no adapter/",
@@ -157,7 +157,7 @@ def test_bad_input_is_one_sentence(root: Path, tmp_path: Path) -> None:
 
 
 def test_multiples_of_the_bundled_and_the_published() -> None:
-    assert picture_multiple_px(find_model("micro-4k")) == 64
+    assert picture_multiple_px(find_model("micro-4k")) == 32
     assert picture_multiple_px(find_model("flux.1-dev")) == 32
 
 

@@ -74,7 +74,7 @@ def test_a_folder_that_went_away_is_told_by_the_state(watch: DatasetWatch, root:
 
 
 def test_a_resolution_that_cannot_be_is_refused_at_once(watch: DatasetWatch) -> None:
-    with pytest.raises(ValueError, match="multiple of 64"):
+    with pytest.raises(ValueError, match="multiple of 32"):
         watch.scan(Judging(model="micro-4k", resolution_px=1000))
     with pytest.raises(ValueError, match="did you mean micro-4k"):
         watch.scan(Judging(model="micro-4", resolution_px=1024))

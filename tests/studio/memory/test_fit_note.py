@@ -60,11 +60,12 @@ def test_what_was_measured_here_is_told_with_its_time(tmp_path: Path) -> None:
     )
     assert note(LAPTOP, tmp_path) == FitNote("about 38 s · 2.5 GB of memory · as measured here")
     assert note(LAPTOP, tmp_path, num_pictures=10).text.startswith("about 6 min")
-    assert note(LAPTOP, tmp_path, coarse_first=0.2).text.startswith("about 35 s"), (
-        "steps: 14 / 64 + 4 / 8 + 4 = 4.7 of 2 s; decodings: 1, and 1.56 to enlarge, of 10 s"
+    assert note(LAPTOP, tmp_path, coarse_first=0.2).text.startswith("about 36 s"), (
+        "steps: 14 / 512 + 4 / 64 + 4 / 8 + 4 = 4.6 of 2 s; decodings: 1, and 1.64 to enlarge, of 10 s"
     )
     small = note(LAPTOP, tmp_path, width_px=1024, height_px=1024)
-    assert small.text.startswith("about 2 s")
+    # Operations of a step, linear and squared in pixels: 1.03e10 here, 9.18e11 there; a sixteenth of the decoding.
+    assert small.text.startswith("about 1 s")
     elsewhere = note(card(24), tmp_path)
     assert "estimated" in elsewhere.text
 

@@ -227,6 +227,36 @@ def test_the_large_pass_holds_the_low_frequencies_of_the_small_picture(
     assert held < 0.1 * departure()
 
 
+def test_previews_foresee_the_picture_that_the_model_has_in_mind(
+    opened: OpenedModel, new_request: NewRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the large pass too, where latents move by more than the step: a model that always wants zero latents."""
+
+    def to_zero(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> tuple[torch.Tensor]:
+        sigma = kwargs["timestep"][0] / (1000 if opened.family.name == "sd3" else 1)
+        return (kwargs["hidden_states"] / sigma,)
+
+    previews: list[tuple[int, Preview]] = []
+
+    def keep(progress: Progress, preview: Preview | None) -> bool:
+        if preview is not None:
+            previews.append((progress.step, preview))
+        return True
+
+    monkeypatch.setattr("studio.pipeline.denoising.PREVIEW_EVERY_S", 0.0)
+    hook = opened.pipeline.transformer.register_forward_hook(to_zero, with_kwargs=True)
+    try:
+        render(opened, new_request(**LARGE), on_progress=keep)
+    finally:
+        hook.remove()
+    assert [step for step, _ in previews] == list(range(1, 11))
+    family, pipeline = opened.family, opened.pipeline
+    nothing = torch.zeros_like(family.initial_latents(pipeline, 64, 64, seed=0))
+    (wanted,) = np.unique(family.preview(pipeline, nothing, opened.latent_rgb, 64, 64).reshape(-1, 3), axis=0)
+    for _, preview in previews:
+        assert np.abs(preview.astype(int) - wanted).max() <= 3
+
+
 def test_the_large_pass_begins_with_the_enlarged_picture_under_its_noise(
     opened: OpenedModel, new_request: NewRequest
 ) -> None:

@@ -88,3 +88,25 @@ def test_a_model_without_t5_does_not_speak_of_it(sd3_folder: Path, new_request: 
     opened = load_pipeline(find_model(str(sd3_folder)), device=CPU)
     (note,) = render(opened, new_request(prompt="a " * 300)).notes
     assert "T5" not in note
+
+
+@pytest.mark.parametrize(
+    ("side_px", "coarse_first", "drawn_from"),
+    [(512, 0.0, "1"), (512, 0.7, "0.7"), (512, 0.5, None), (256, 0.0, None)],
+)
+def test_large_pictures_from_more_noise_than_it_knows_are_told_of(
+    sd3: OpenedModel, new_request: NewRequest, side_px: int, coarse_first: float, drawn_from: str | None
+) -> None:
+    opened = replace(sd3, entry=replace(sd3.entry, own_side_px=256, redrawn_below=0.6))
+    request = new_request(
+        width_px=side_px, height_px=side_px, num_inference_steps=2, coarse_first=coarse_first
+    )
+    told = [note for note in render(opened, request).notes if "knows larger pictures" in note]
+    assert told == (
+        []
+        if drawn_from is None
+        else [
+            f"{sd3.entry.title} composes at 256 px, and knows larger pictures up to a noise level of 0.6; this one was "
+            f"drawn from {drawn_from}: choose a lower coarse first, not 0."
+        ]
+    )

@@ -109,13 +109,13 @@ def test_the_crops(config: FinetuneConfig, trainings: Trainings, pictures: Path)
     assert "no wavelet of PyWavelets" in split(1, "hare").words
     samples = of(samples={"prompts": ["a hill"], "width_px": 1000})
     assert samples is not None
-    assert (samples.level, "multiples of 64" in samples.words) == ("warning", True)
+    assert (samples.level, "multiples of 32" in samples.words) == ("warning", True)
     assert of(data={"source": "/no/such", "resolution_px": 128}) is None
     Image.fromarray(np.zeros((200, 400, 3), np.uint8)).save(pictures / "wide.png")
     (pictures / "wide.txt").write_text("a hill")
     found = of()
     assert found is not None
-    assert found.words == "8 of 128 x 128 px, 1 of 128 x 64 px"
+    assert found.words == "8 of 128 x 128 px, 1 of 160 x 96 px"
 
 
 def test_a_dataset_of_the_hub_that_was_not_fetched(config: FinetuneConfig, trainings: Trainings) -> None:
@@ -209,7 +209,7 @@ def test_memory_of_a_catalogue_model_is_forecast_whole(
 def test_a_folder_is_estimated_from_its_weights(
     config: FinetuneConfig, trainings: Trainings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = 20_444_672 + 64 * 64 * 384  # the file holds the table of positions too
+    numbers = 5_172_416 + 128 * 128 * 192  # the file holds the table of positions too
     monkeypatch.setattr(training_needs, "training_footprint", lambda model: None)
     full = from_values(
         {

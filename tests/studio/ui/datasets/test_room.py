@@ -65,7 +65,7 @@ def test_a_refusal_is_shown_until_another_wish(handlers: DatasetHandlers, source
     handlers.judge(source, "micro-4k", 300, False, "all", "")
     assert watch.version() != before, "a page that shows less must be told"
     for shelf in ("all", "left-out"):  # whatever is answered in between
-        assert "got 300; try 320" in shown(handlers, source, shelf).message
+        assert "got 300; try 288" in shown(handlers, source, shelf).message
     handlers.judge(source, "micro-4k", 256, False, "all", "")
     assert shown(handlers, source).message == ""
 
@@ -112,7 +112,7 @@ def test_pages_stay_within_what_there_is(
 def test_unscanned_pictures_are_shown_as_such(handlers: DatasetHandlers, workspace: Workspace) -> None:
     path = str(make(workspace.datasets / "new"))
     content, _, plot = handlers.judge(path, "micro-4k", 1000, False, "all", "")
-    assert content.message == "the resolution must be a multiple of 64 px, got 1000; try 1024."
+    assert content.message == "the resolution must be a multiple of 32 px, got 1000; try 992."
     assert [card.words for card in content.cards] == ["Not scanned yet"] * 5
     assert plot is None
 

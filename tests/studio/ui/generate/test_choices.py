@@ -13,7 +13,7 @@ from studio.ui.generate.notes import STEPS, model_choices
 
 def test_a_model_brings_its_own_defaults() -> None:
     advice, note = choose_model({"model": "micro-4k", "at": 5.5})
-    assert advice == {"num_inference_steps": 14, "guidance_scale": 2.5, "coarse_first": 0.3, "at": 5.5}
+    assert advice == {"num_inference_steps": 14, "guidance_scale": 1.75, "coarse_first": 0.5, "at": 5.5}
     assert note
     advice, note = choose_model({"model": "no/such", "at": 5.5})
     assert advice is None
