@@ -39,3 +39,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.stats.get("rerun", []):
         terminalreporter.section(f"{report.nodeid} was tried again after its {report.when}")
         terminalreporter.write_line(report.longreprtext[-LAST_CHARACTERS:])
+        for title, text in report.sections:
+            terminalreporter.write_line(f"-- {title}\n{text[-LAST_CHARACTERS:]}")

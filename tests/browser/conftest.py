@@ -151,6 +151,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     guard = getattr(item, "funcargs", {}).get("guard")
     if report.failed and isinstance(guard, Guard):
         report.sections.append(("what the page asked", "\n".join(guard.diary)))
+        report.sections.append(("what the page complained of", "\n".join(guard.complaints)))
+        for served in item.funcargs.values():
+            if isinstance(served, Server):
+                report.sections.append(("jobs and the end of the server's log", served.told()))
     return report
 
 

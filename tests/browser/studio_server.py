@@ -104,6 +104,16 @@ class Server:
         """Of the stand-in worker."""
         return Brake(self.home)
 
+    def told(self) -> str:
+        """For whoever looks for the cause of a failure: every job, and what server and worker wrote last."""
+        lines = [
+            f"{job.id} {job.state} cancel_requested={job.cancel_requested} {job.progress}"
+            for job in self.jobs.jobs()
+        ]
+        for log in (self.home.parent / "server.log", *sorted(self.workspace.logs.glob("*.log"))):
+            lines += [f"-- {log.name}", *log.read_text(errors="replace").splitlines()[-20:]]
+        return "\n".join(lines)
+
     def empty(self) -> None:
         """No job and no picture, nothing held: as a home that was just made."""
         self.brake.release()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.acting import ask, chart, hold, hold_event, open_studio, still, until, wait_until_true
-from tests.browser.conftest import NewPage
+from tests.browser.conftest import Guard, NewPage
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
 from tests.browser.test_dataset import drawn as drawn
@@ -87,6 +87,18 @@ def test_an_answer_that_newer_ones_overtook_does_not_stay(new_page: NewPage, ser
     }""")
     wait_until_true(page, "window.wasOlder")
     expect(ended).to_have_count(3)
+
+
+def test_news_whose_answer_failed_come_all_the_same(page: Page, server: Server, guard: Guard) -> None:
+    """Nothing changes after them, so that the page's pulse would rest."""
+    held = hold_event(page, "tick_1")  # of Generate
+    add_picture(server.gallery, "the only one")
+    until(page, lambda: len(held.routes) == 1)
+    held.gone = True
+    held.routes[0].fulfill(status=500, json={"error": "not this time"})
+    expect(page.locator("#stage .viewer[data-kind='picture']")).to_be_visible()
+    assert [words for words in guard.complaints if "500" not in words] == []
+    guard.complaints.clear()
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["in the grid", "in the viewer"])

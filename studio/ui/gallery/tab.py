@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from studio.pictures.gallery_search import Narrowed
-from studio.ui.events import QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
+from studio.ui.events import QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.gallery.handlers import GalleryHandlers
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.grid.picture_grid import PAGE, PictureGrid
-from studio.ui.parts.pulse.pulse import Pulse, look_again
+from studio.ui.parts.pulse.pulse import Pulse, at_each_beat, look_again
 from studio.ui.parts.viewer.viewer import DeepViewer
 
 CHOSEN = "() => document.querySelector('#grid .gallery-grid').dataset.chosen"
@@ -89,9 +89,7 @@ def wire_gallery_tab(tab: GalleryTab, handlers: GalleryHandlers, pulse: Pulse, d
         handlers.narrow, [tab.shelf, tab.search, tab.opened], [tab.narrowed, *turned], **QUEUED_EACH
     )
     gr.on([demo.load, tab.tab.select], handlers.show, tab.query(), shown, **UNQUEUED)
-    after(pulse.beat).then(
-        handlers.tick, [*tab.query(), tab.seen], shown, trigger_mode="always_last", **UNQUEUED
-    )
+    at_each_beat(pulse, handlers.tick, [*tab.query(), tab.seen], shown)
     look_again(
         tab.grid.act(
             handlers.act, [*tab.query(), tab.opened], [tab.limit, *shown, tab.details], **QUEUED_EACH

@@ -18,7 +18,7 @@ from studio.ui.generate.notes import model_choices
 from studio.ui.generate.restoring import Restorer
 from studio.ui.parts.details.details import PictureDetails
 from studio.ui.parts.header.header import Header, StatusLine
-from studio.ui.parts.pulse.pulse import Pulse, look_again
+from studio.ui.parts.pulse.pulse import Pulse, at_each_beat, look_again
 from studio.ui.parts.queue.queue_panel import QueuePanel
 from studio.ui.parts.viewer.viewer import DeepViewer
 
@@ -140,9 +140,7 @@ def wire_generate_tab(
         tab.viewer.turn(handlers.turn, tab.watch, page, **QUEUED_EACH),
     ):
         look_again(answered)
-    after(pulse.beat).then(
-        handlers.tick, [tab.watch, tab.seen], page[1:], trigger_mode="always_last", **UNQUEUED
-    )
+    at_each_beat(pulse, handlers.tick, [tab.watch, tab.seen], page[1:])
 
     controls.adapters.asked.offers = handlers.offer_adapters
     fitted: list[Any] = [controls.model, controls.adapters]

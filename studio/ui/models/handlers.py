@@ -24,10 +24,10 @@ from studio.models.cards import (
 from studio.models.downloads import Downloads, DownloadState
 from studio.models.hub_adapters import adapter_place, remove_adapter
 from studio.models.lookup import check_available, hub_id_of, is_here
-from studio.ui.events import QUEUED_EACH, UNQUEUED, after
+from studio.ui.events import QUEUED_EACH, UNQUEUED
 from studio.ui.messages import short_seconds, shows_errors
 from studio.ui.models.panel import Action, CardView, ModelsContent, ModelsPanel
-from studio.ui.parts.pulse.pulse import Pulse
+from studio.ui.parts.pulse.pulse import Pulse, at_each_beat
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ def wire_models_panel(panel: ModelsPanel, handlers: ModelsHandlers, pulse: Pulse
     seen = gr.State("")
     panel.show(handlers.show, None, panel, **UNQUEUED)
     panel.act(handlers.act, None, panel, **QUEUED_EACH)
-    after(pulse.beat).then(handlers.tick, seen, [panel, seen], trigger_mode="always_last", **UNQUEUED)
+    at_each_beat(pulse, handlers.tick, seen, [panel, seen])
 
 
 def _text(url: str | None) -> str:

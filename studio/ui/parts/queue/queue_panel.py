@@ -70,7 +70,10 @@ def queue_row(job: Job, gallery: Gallery) -> QueueRow:
     made = picture_of(job)
     picture = None if made is None else find_picture(gallery, made)
     shown = picture.thumbnail_path if picture is not None else Path(job.preview or "")
-    exists = shown.is_file()
+    try:
+        stamp = str(shown.stat().st_mtime_ns) if shown.is_file() else ""
+    except FileNotFoundError:  # swept away since: the job cannot be resumed any more
+        stamp = ""
     return QueueRow(
         id=job.id,
         state=job.state,
@@ -78,8 +81,8 @@ def queue_row(job: Job, gallery: Gallery) -> QueueRow:
         detail=detail_of(job),
         message=state_sentence(job),
         fraction=fraction_done(job),
-        thumbnail=FileData(path=str(shown)) if exists else None,
-        stamp=str(shown.stat().st_mtime_ns) if exists else "",
+        thumbnail=FileData(path=str(shown)) if stamp else None,
+        stamp=stamp,
         picture=picture.id if picture is not None and picture.trashed_at is None else None,
     )
 
