@@ -92,12 +92,10 @@ def hold(page: Page, *addresses: str) -> Held:
     return held
 
 
-def hold_event(page: Page, name: str) -> Held:
-    """Hold back one event of the page alone, by the name of its handler."""
-    numbers = page.evaluate(
-        "(name) => window.gradio_config.dependencies.filter((one) => one.api_name === name).map((one) => one.id)",
-        name,
-    )
+def hold_event(page: Page, name: str, url: str = "") -> Held:
+    """Hold back one event of the page alone, by the name of its handler. `url`: of the studio, before it is opened."""
+    listed = page.request.get(f"{url or page.evaluate('location.origin')}/config").json()["dependencies"]
+    numbers = [one["id"] for one in listed if one["api_name"] == name]
     assert numbers, f"the page has no event {name}"
     held = Held()
 

@@ -16,7 +16,12 @@ def main() -> None:
     gr = import_gradio(workspace.uploads)
     from studio.datasets.open import Datasets
     from studio.ui.datasets.handlers import DatasetHandlers
-    from studio.ui.datasets.room import build_dataset_room, wire_dataset_room
+    from studio.ui.datasets.room import (
+        NAMED_UNLESS_TYPED,
+        build_dataset_room,
+        name_again,
+        wire_dataset_room,
+    )
     from studio.ui.theme import head, studio_theme, style_sheets
 
     gr.set_static_paths([workspace.looking])
@@ -26,7 +31,7 @@ def main() -> None:
         handlers = DatasetHandlers(Datasets(workspace, hosted=settings.hosted), os.environ)
         wire_dataset_room(room, handlers, demo)
         choice = room.choice
-        demo.load(handlers.offer, choice.source, [choice.known, choice.folder])
+        name_again(demo.load(handlers.offer, choice.source, choice.known), choice, NAMED_UNLESS_TYPED)
     demo.queue(default_concurrency_limit=8)
     demo.launch(
         server_name="127.0.0.1",

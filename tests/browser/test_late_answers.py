@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.acting import ask, chart, hold, hold_event, open_studio, still, until, wait_until_true
 from tests.browser.conftest import Guard, NewPage
+from tests.browser.finetune_home import write_dataset
 from tests.browser.studio_server import Server
 from tests.browser.test_dataset import CARD, NUM_PICTURES, choose_dataset, expect_chip
 from tests.browser.test_dataset import drawn as drawn
@@ -200,3 +201,32 @@ def test_a_page_that_was_told_news_twice_at_once_is_quiet_again(page: Page, serv
         return len(asked) == before
 
     until(page, is_quiet)
+
+
+def test_datasets_offered_late_at_the_opening_leave_a_typed_folder(new_page: NewPage, server: Server) -> None:
+    page: Page = new_page(server.url)
+    held, judged = hold_event(page, "offer_6", server.url), hold_event(page, "judge_1", server.url)
+    open_studio(page, server)
+    page.get_by_role("tab", name="Fine-tune").click()
+    folder = page.locator("#dataset-folder input")
+    folder.fill("/somewhere")
+    until(page, lambda: len(held.routes) == 1)
+    held.let_go()
+    until(page, lambda: len(judged.routes) >= 1)  # the page asks for this after what was offered
+    expect(folder).to_have_value("/somewhere")
+    judged.let_go()
+
+
+def test_datasets_offered_late_leave_what_is_being_typed(page: Page, server: Server) -> None:
+    hills = write_dataset(server.workspace.datasets / "hills")
+    page.get_by_role("tab", name="Fine-tune").click()
+    folder = page.locator("#dataset-folder input")
+    held = hold_event(page, "offer_5")  # of a dataset chosen
+    folder.fill(str(hills))
+    folder.press("Enter")
+    until(page, lambda: len(held.routes) == 1)
+    folder.fill("/somewhere")
+    held.let_go()
+    expect(page.locator("#dataset-known input")).to_have_value("hills")
+    still(page)
+    assert folder.input_value() == "/somewhere"

@@ -20,6 +20,9 @@ TITLES = dict(zip(FILES, ("Report", "CSV", "JSON", "Model card", "Votes"), stric
 MAX_TOLD = 5
 """Sentences about prompts that were left out."""
 
+IN_TURN: dict[str, Any] = {"concurrency_id": "duels", "concurrency_limit": 1}
+"""For all that shows a pair: each answer says how things stand, so that none may overtake a later one."""
+
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkView:
@@ -136,11 +139,11 @@ def wire_benchmark_view(
 
     asked, shown = [view.known, view.places], [view.stage, view.bar, view.verdict]
     after(view.duels.select, view.known.change, view.places.input).then(
-        judge.show, asked, shown, **QUEUED_LAST
+        judge.show, asked, shown, **QUEUED_LAST, **IN_TURN
     )
-    after(view.pulse.news).then(judge.look, [*asked, view.bar], shown, trigger_mode="always_last", **QUEUED)
-    view.bar.vote(judge.vote, asked, shown, **QUEUED_EACH)
-    view.bar.act(judge.act, asked, shown, **QUEUED_EACH)
+    after(view.pulse.news).then(judge.look, [*asked, view.bar], shown, **QUEUED_LAST, **IN_TURN)
+    view.bar.vote(judge.vote, asked, shown, **QUEUED_EACH, **IN_TURN)
+    view.bar.act(judge.act, asked, shown, **QUEUED_EACH, **IN_TURN)
 
 
 def watched(name: str | None) -> Watched:

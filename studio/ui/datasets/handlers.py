@@ -51,11 +51,11 @@ class DatasetHandlers:
 
     # Choosing
 
-    def offer(self, source: str) -> tuple[Any, str]:
-        """(the home's datasets, the chosen one marked if it is among them; else its path as a folder)"""
+    def offer(self, source: str) -> Any:
+        """The home's datasets, the chosen one marked if it is among them."""
         choices = [(one.title, one.path) for one in self.datasets.listed()]
         is_ours = source in {path for _, path in choices}
-        return gr.Dropdown(choices=choices, value=source if is_ours else None), "" if is_ours else source
+        return gr.Dropdown(choices=choices, value=source if is_ours else None)
 
     @shows_errors
     def name_folder(self, folder: str) -> Any:

@@ -23,6 +23,11 @@ from studio.ui.datasets.grid import DatasetGrid, DatasetServer, not_wired
 from studio.ui.datasets.handlers import DatasetHandlers
 from studio.ui.events import QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED, after
 
+_NAMED = "known === source ? '' : source"
+NAMED_UNLESS_TYPED = f"(folder, known, source) => folder || ({_NAMED})"
+NAMED_UNLESS_TYPING = f"""(folder, known, source) =>
+  document.activeElement?.closest("#dataset-folder") ? folder : ({_NAMED})"""
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetChoice:
@@ -191,7 +196,8 @@ def wire_dataset_room(room: DatasetRoom, handlers: DatasetHandlers, demo: gr.Blo
         [choice.folder.submit, choice.folder.blur], handlers.name_folder, choice.folder, source, **QUEUED_LAST
     )
     choice.drop.upload(handlers.add_zip, choice.drop, [choice.drop, source], **QUEUED)
-    after(source.change).then(handlers.offer, source, [choice.known, choice.folder], **QUEUED_LAST)
+    offered = after(source.change).then(handlers.offer, source, choice.known, **QUEUED_LAST)
+    name_again(offered, choice, NAMED_UNLESS_TYPING)
     judged_by = [choice.model, choice.resolution_px, choice.square]
     after(
         source.change,
@@ -223,6 +229,15 @@ def wire_dataset_room(room: DatasetRoom, handlers: DatasetHandlers, demo: gr.Blo
     news = [*page, choice.plot, pictures.plotted]
     grid.news(handlers.news, [*shown, pictures.page, pictures.plotted], news, **QUEUED)
     wire_caption_tools(choice.bulk, choice.captioner, source, handlers)
+
+
+def name_again(offered: Any, choice: DatasetChoice, named: str) -> Any:
+    """After `offered` the folder's field names a dataset that is none of the home's. Returns the event.
+
+    In the browser, at once: an answer of the server's may come when something else has been typed there.
+    """
+    fields = [choice.folder, choice.known, choice.source]
+    return offered.then(None, fields, choice.folder, js=named, **UNQUEUED)
 
 
 def choose_known(path: str | None) -> Any:

@@ -12,7 +12,14 @@ import gradio as gr
 
 from studio.ui.datasets.cache import CacheHandlers
 from studio.ui.datasets.handlers import DatasetHandlers
-from studio.ui.datasets.room import DatasetPictures, DatasetRoom, build_dataset_pictures, wire_dataset_room
+from studio.ui.datasets.room import (
+    NAMED_UNLESS_TYPED,
+    DatasetPictures,
+    DatasetRoom,
+    build_dataset_pictures,
+    name_again,
+    wire_dataset_room,
+)
 from studio.ui.events import NO_SECRET, QUEUED, QUEUED_EACH, QUEUED_LAST, UNQUEUED
 from studio.ui.finetune.checks import ChecksList
 from studio.ui.finetune.form import FinetuneForm, build_form
@@ -157,7 +164,8 @@ def wire_finetune_tab(
     # The room is told of a dataset by a change, and a room that is not seen yet tells of none.
     room, shown = tab.form.room, tab.pictures
     judged = [room.source, room.model, room.resolution_px, room.square, shown.shelf, shown.search]
-    opened.then(datasets.offer, room.source, [room.known, room.folder], **QUEUED_LAST).then(
+    offered = opened.then(datasets.offer, room.source, room.known, **QUEUED_LAST)
+    name_again(offered, room, NAMED_UNLESS_TYPED).then(
         datasets.judge, judged, [shown.grid, shown.page, room.plot], **QUEUED_LAST
     )
     caches = CacheHandlers(datasets.datasets.workspace)

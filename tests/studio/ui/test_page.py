@@ -13,6 +13,7 @@ import pytest
 from studio.home.settings import Settings
 from studio.pictures.gallery import Gallery
 from studio.queue.table import JobTable
+from studio.ui.benchmark.duels import DuelBar
 from studio.ui.page import build_page
 from studio.ui.theme import studio_theme, style_sheets
 from tests.studio.ui.conftest import worker_state
@@ -134,3 +135,12 @@ def test_what_follows_apart_is_asked_again(page: gr.Blocks) -> None:
     chained = [fn for fn in page.fns.values() if fn.trigger_after in apart]
     assert len(chained) >= 10
     assert [fn.fn.__qualname__ for fn in chained if fn.trigger_mode != "always_last"] == []
+
+
+def test_pairs_are_shown_in_turn(page: gr.Blocks) -> None:
+    """A first pair that was still being drawn would come back over the one after the vote, and take the next vote."""
+    bars = {block._id for block in page.blocks.values() if isinstance(block, DuelBar)}
+    showing = [fn for fn in page.fns.values() if bars & {output._id for output in fn.outputs}]
+    assert len(showing) == 4
+    assert {(fn.concurrency_id, fn.concurrency_limit) for fn in showing} == {("duels", 1)}
+    assert all(fn.queue for fn in showing)

@@ -165,7 +165,7 @@ def test_the_others_are_listed_and_opened(
     make(workspace.datasets / "other")
     lay(workspace.datasets / "odd")
     assert {"good", "other"} <= {one.title for one in handlers.datasets.listed()}
-    choices, _ = handlers.offer(str(good))
+    choices = handlers.offer(str(good))
     json.dumps(choices.choices, ensure_ascii=False).encode()
     for title, path in choices.choices:
         content = _judged(handlers, path)
