@@ -25,6 +25,7 @@ bench: .venv/installed-test
 	$(BIN)/python -m tests.bench.bench_f16_decode
 	$(BIN)/python -m tests.bench.bench_metrics
 	$(BIN)/python -m tests.bench.bench_render_memory
+	$(BIN)/python -m tests.bench.bench_opening
 
 micro: .venv/installed
 	$(BIN)/python -m finetune.micro

@@ -36,8 +36,6 @@ class Server:
     environment: dict[str, str]
     command: tuple[str, ...] = ("app.py",)
     process: subprocess.Popen[bytes] | None = None
-    seconds_to_answer: float = 0.0
-    cpu_seconds_to_answer: float = 0.0
 
     @property
     def url(self) -> str:
@@ -74,9 +72,6 @@ class Server:
                 assert self.process.poll() is None, (self.home.parent / "server.log").read_text()
                 assert time.monotonic() - started < HANG_S, "the server does not answer"
                 time.sleep(0.05)
-        self.seconds_to_answer = time.monotonic() - started
-        spent = psutil.Process(self.process.pid).cpu_times()
-        self.cpu_seconds_to_answer = spent.user + spent.system
 
     def stop(self) -> None:
         """End the web process alone; the worker lives on."""

@@ -73,11 +73,14 @@ class BenchmarkHandlers:
         return gr.update(open=not self.names())
 
     def offer(self, chosen: str | None) -> tuple[Any, Any]:
-        """(benchmarks, prompts) as they are now; the last benchmark is chosen where none is."""
+        """(benchmarks, prompts) as they are now; the last benchmark is chosen where none is.
+
+        One that is still there is not told again: an answer that comes late would undo what was chosen since.
+        """
         names = self.names()
-        kept = chosen if chosen in names else names[0] if names else None
+        told: dict[str, Any] = {} if chosen in names else {"value": names[0] if names else None}
         listed = [(one.title, one.path) for one in Datasets(self.gallery.workspace).listed()]
-        return gr.update(choices=names, value=kept), gr.update(choices=[(OWN_TITLE, OWN), *listed])
+        return gr.update(choices=names, **told), gr.update(choices=[(OWN_TITLE, OWN), *listed])
 
     def version(self, watched: list[str]) -> str:
         """Another text whenever the page might show something else."""

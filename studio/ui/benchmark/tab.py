@@ -109,7 +109,7 @@ def wire_benchmark_view(
             folder, left_out = handlers.start(*values)
         except ValueError as error:
             return refusal(str(error)), gr.skip(), gr.skip()
-        known, _ = handlers.offer(folder.name)
+        known = gr.update(choices=handlers.names(), value=folder.name)
         told = [f"left out: {sentence}" for sentence in left_out[:MAX_TOLD]]
         if len(left_out) > MAX_TOLD:
             told.append(f"and {len(left_out) - MAX_TOLD} more are left out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ def test_a_benchmark_that_is_gone_or_damaged_is_named(
     known, _ = benches.offer(None)
     assert known["value"] == "mine", "it is listed, so that what is wrong with it can be read"
     assert "No benchmark yet" in benches.news(None, {})[0]
+
+
+def test_a_benchmark_that_is_chosen_is_not_chosen_again(benches: BenchmarkHandlers) -> None:
+    first, _ = start_benchmark(benches, name="first")
+    start_benchmark(benches, name="second")
+    os.utime(first.path / "plan.json", (0, 0))
+    for chosen in (None, "gone"):
+        assert benches.offer(chosen)[0]["value"] == "second", "the last made"
+    known, _ = benches.offer("first")
+    assert known["choices"] == ["second", "first"]
+    assert "value" not in known, "a late answer would undo what was chosen since"
 
 
 def test_left_out_prompts_are_named(benches: BenchmarkHandlers, tmp_path: Path) -> None:
